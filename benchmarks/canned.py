@@ -1,0 +1,130 @@
+"""A canned endpoint for benchmarks: answers at once, or serves one request at a time.
+
+    python -m benchmarks.canned [--ms-per-text 1.0]
+
+It listens on a free loopback port, prints it, and ends when its standard input closes. Vectors are
+random but well-formed (384 values, unit length). `GET /busy` tells the seconds it spent serving.
+"""
+
+import argparse
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import orjson
+
+DIMENSION = 384
+VARIETY = 997  # different vectors, used in turn
+
+
+def canned_vectors() -> list[bytes]:
+    """Return the JSON of some unit vectors."""
+    found = np.random.default_rng(7).standard_normal((VARIETY, DIMENSION))
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    return [orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) for row in found.astype("f4")]
+
+
+class Canned(asyncio.Protocol):
+    """Speak just enough HTTP/1.1 for a client that keeps its connection."""
+
+    vectors = canned_vectors()
+    seconds_per_text = 0.0
+    busy = 0.0
+    turn: asyncio.Lock
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the connection."""
+        self.transport = transport
+        self.buffer = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer each request that is whole."""
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = bytes(self.buffer[:end]).lower()
+            length = 0
+            if (at := head.find(b"content-length:")) >= 0:
+                length = int(head[at + 15 :].split(b"\r\n", 1)[0])
+            if len(self.buffer) < end + 4 + length:
+                return
+            body = bytes(self.buffer[end + 4 : end + 4 + length])
+            del self.buffer[: end + 4 + length]
+            self._answer(head.split(b" ", 2)[1], body)
+
+    def _answer(self, path: bytes, body: bytes) -> None:
+        if path != b"/api/embed":
+            self._send(self._other(path))
+            return
+        count = len(orjson.loads(body)["input"])
+        answer = self._embedded(count)
+        if self.seconds_per_text and count:
+            self.serving = asyncio.ensure_future(self._serve(count, answer))
+        else:
+            self._send(answer)
+
+    async def _serve(self, count: int, answer: bytes) -> None:
+        """Serve one request at a time, each for as long as its texts take."""
+        loop = asyncio.get_running_loop()
+        async with Canned.turn:
+            began = loop.time()
+            await asyncio.sleep(self.seconds_per_text * count)
+            Canned.busy += loop.time() - began
+        self._send(answer)
+
+    def _embedded(self, count: int) -> bytes:
+        vectors = b",".join((self.vectors * (count // VARIETY + 1))[:count])
+        return (
+            b'{"model":"all-minilm","embeddings":[%b],"total_duration":1,"load_duration":1,'
+            b'"prompt_eval_count":%d}' % (vectors, 12 * count)
+        )
+
+    def _other(self, path: bytes) -> bytes:
+        entry = {"name": "all-minilm:latest", "digest": "c" * 64, "context_length": 256}
+        known = {
+            b"/api/version": {"version": "canned"},
+            b"/api/tags": {"models": [entry]},
+            b"/api/ps": {"models": [entry]},
+            b"/busy": {"seconds": Canned.busy},
+        }
+        return orjson.dumps(known.get(path, {"error": "no such path"}))
+
+    def _send(self, body: bytes) -> None:
+        assert isinstance(self.transport, asyncio.Transport)
+        self.transport.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            % len(body)
+        )
+        self.transport.write(body)
+
+
+async def serve(ms_per_text: float) -> None:
+    """Serve until standard input closes."""
+    Canned.seconds_per_text = ms_per_text / 1000
+    Canned.turn = asyncio.Lock()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Canned, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    server.close()
+
+
+@contextmanager
+def canned(ms_per_text: float = 0.0) -> Iterator[str]:
+    """Run a canned endpoint in a process of its own; yield its address."""
+    command = [sys.executable, "-m", "benchmarks.canned", "--ms-per-text", str(ms_per_text)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        process.stdin.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ms-per-text", type=float, default=0.0)
+    asyncio.run(serve(parser.parse_args().ms_per_text))

@@ -1,0 +1,252 @@
+"""The commit: parts become data files, and the manifest, written last, makes them a dataset."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from embed_pipeline import files, interrupt, kept
+from embed_pipeline.attributes import AttributeTypes
+from embed_pipeline.duplicates import find_duplicates
+from embed_pipeline.errors import ConfigError, DatasetError, InterruptedJobError, RefusedError
+from embed_pipeline.manifest import Counts, DataFile, Manifest
+from embed_pipeline.output import Output
+from embed_pipeline.parts import HashedParquet, PartFile, Written
+from embed_pipeline.provenance import footer
+from embed_pipeline.schema import Layout
+from embed_pipeline.staging import MANIFEST, STAGING, Folder, Run
+
+
+class Target(NamedTuple):
+    """Say what a run is to become.
+
+    Attributes:
+        run: The run.
+        started: When it started, RFC 3339.
+        output: The output's settings.
+        attributes: The attributes' types, or None where they were not declared.
+        on_duplicate: "error", "first" or "last".
+        job: What the manifest tells of the job; no secrets.
+    """
+
+    run: Run
+    started: str
+    output: Output
+    attributes: AttributeTypes | None
+    on_duplicate: str
+    job: Mapping[str, Any]
+
+    def layout(self, provenance: Mapping[str, Any]) -> Layout:
+        """Return what the rows look like."""
+        return Layout(self.output, provenance["dimension"], self.attributes)
+
+
+class MergeTask(NamedTuple):
+    """Name parts that become one file, and the rows (by number) each part must lose.
+
+    Attributes:
+        number: Place of the file among the data files.
+        parts: The parts, in order.
+        dropped: For each part, the numbers of rows to leave out, ascending.
+    """
+
+    number: int
+    parts: tuple[PartFile, ...]
+    dropped: tuple[tuple[int, ...], ...]
+
+
+class Merged(NamedTuple):
+    """Hold a file that takes its place among the data files at publication."""
+
+    number: int
+    file: PartFile
+    dropped: int
+
+
+def plan(target: Target, written: Written) -> list[MergeTask]:
+    """Decide which parts become which file.
+
+    Parts are put in the order of their first rows. Those of half the target size or more stay as
+    they are; smaller neighbors are merged until the target size.
+
+    Raises:
+        RefusedError: Ids stand more than once and `on_duplicate` is "error". The parts are kept.
+        InterruptedJobError: A stop was asked for, so that the parts may not be all.
+    """
+    if interrupt.stop_requested():
+        raise InterruptedJobError("stopped before everything was embedded; nothing is published")
+    ordered = sorted(written.parts, key=lambda part: (part.first, part.path))
+    try:
+        dropped = find_duplicates(ordered, written.failures, target.output, target.on_duplicate)
+    except RefusedError:
+        kept.keep(target.run, target.job, written)
+        raise
+    limit = target.output.file_mb * 1_000_000
+    groups: list[list[PartFile]] = []
+    room = 0
+    for part in ordered:
+        alone = part.bytes >= limit / 2
+        if groups and not alone and part.bytes <= room:
+            groups[-1].append(part)
+            room -= part.bytes
+        else:
+            groups.append([part])
+            room = 0 if alone else limit - part.bytes
+    return [
+        MergeTask(number, tuple(group), tuple(dropped.get(part.path, ()) for part in group))
+        for number, group in enumerate(groups)
+    ]
+
+
+def merge(target: Target, provenance: Mapping[str, Any], task: MergeTask) -> Merged:
+    """Make one file of a task's parts, one row group in memory at a time.
+
+    A single part that loses nothing is taken as it is.
+    """
+    lost = sum(map(len, task.dropped))
+    if len(task.parts) == 1 and not lost:
+        return Merged(task.number, task.parts[0], 0)
+    path = target.run.merged(task.number)
+    schema = target.layout(provenance).schema()
+    merged = HashedParquet(path, schema, footer(provenance), target.output)
+    sources: Counter[str] = Counter()
+    tokens = 0
+    for part, dropped in zip(task.parts, task.dropped, strict=True):
+        for table in _row_groups(part, set(dropped)):
+            if table.num_rows:
+                merged.write(table.to_batches())
+                tokens += sum(table[target.output.column("token_count")].to_pylist())
+                sources.update(table[target.output.column("token_count_source")].to_pylist())
+    digest = merged.close()
+    file = PartFile(path, merged.rows, merged.bytes, digest, tokens, dict(sources))
+    return Merged(task.number, file, lost)
+
+
+def _row_groups(part: PartFile, dropped: set[int]) -> Iterable[pa.Table]:
+    """Read a part's row groups, without the rows to drop."""
+    with files.open_input(part.path) as stream:
+        parquet = pq.ParquetFile(stream)
+        start = 0
+        for index in range(parquet.num_row_groups):
+            table = parquet.read_row_group(index)
+            numbers = range(start, start + table.num_rows)
+            start += table.num_rows
+            if dropped.intersection(numbers):
+                table = table.filter(pa.array([number not in dropped for number in numbers]))
+            yield table.replace_schema_metadata(None)
+
+
+def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manifest:
+    """Make merged files and failures the dataset; the manifest is written last.
+
+    Raises:
+        DatasetError: Rows and failures are not as many as the documents that came in; nothing is
+            published, the parts are kept.
+    """
+    ordered = sorted(merged, key=lambda one: one.number)
+    failed = sorted(written.failures, key=lambda part: part.path)
+    counts = _counts(ordered, failed, written.documents)
+    lost = written.documents - counts.rows - counts.failed - counts.duplicates_dropped
+    if lost:
+        raise DatasetError(
+            f"{written.documents} documents came in, but {counts.rows} rows and {counts.failed} "
+            f"failures came out: {lost} are missing; nothing is published, what there is stands in "
+            f"{target.run.staging}; please report this"
+        )
+    schema = target.layout(written.provenance).schema()
+    if files.exists(target.run.manifest):
+        files.delete(target.run.manifest)  # from here on there is no complete dataset
+    if not ordered:
+        ordered = [Merged(0, _empty(target, written.provenance), 0)]
+    data = _placed(target.run, "data", [one.file for one in ordered])
+    failure_files = _placed(target.run, "failures", failed)
+    manifest = Manifest(
+        run_id=target.run.run_id,
+        started=target.started,
+        finished=now(),
+        provenance=written.provenance,
+        job=target.job,
+        columns={field.name: str(field.type) for field in schema},
+        counts=counts,
+        data=data,
+        failures=failure_files,
+    )
+    files.write_bytes(target.run.manifest, manifest.to_json())
+    files.delete_folder(files.join(target.run.path, STAGING))
+    return manifest
+
+
+def now() -> str:
+    """Return the time, RFC 3339 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _counts(merged: Sequence[Merged], failed: Sequence[PartFile], documents: int) -> Counts:
+    sources: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    for one in merged:
+        sources.update(one.file.sources)
+    for part in failed:
+        kinds.update(part.sources)
+    return Counts(
+        documents=documents,
+        rows=sum(one.file.rows for one in merged),
+        failed=sum(part.rows for part in failed),
+        duplicates_dropped=sum(one.dropped for one in merged),
+        tokens=sum(one.file.tokens for one in merged),
+        rows_by_token_count_source=dict(sorted(sources.items())),
+        failed_by_blame_and_kind=dict(sorted(kinds.items())),
+    )
+
+
+def _empty(target: Target, provenance: Mapping[str, Any]) -> PartFile:
+    """Write a file without rows, so that the folder opens with the right types."""
+    schema = target.layout(provenance).schema()
+    file = HashedParquet(target.run.merged(0), schema, footer(provenance), target.output)
+    digest = file.close()
+    return PartFile(file.path, 0, file.bytes, digest)
+
+
+def _placed(run: Run, folder: Folder, parts: Sequence[PartFile]) -> list[DataFile]:
+    """Give files their final names, and delete what else stands in their folder."""
+    cheap = files.rename_is_cheap(run.path)
+    kept = {part.path for part in parts}
+    below = files.join(run.path, folder)
+    for info in files.list_folder(below):
+        if info.path not in kept:
+            files.delete(info.path)
+    placed = []
+    for number, part in enumerate(parts):
+        path = part.path
+        if cheap:
+            path = files.join(below, f"part-{number:05d}.parquet")
+            files.move(part.path, path)
+        name = path.partition("?")[0].rpartition("/")[2]
+        placed.append(
+            DataFile(path=f"{folder}/{name}", rows=part.rows, bytes=part.bytes, sha256=part.sha256)
+        )
+    return placed
+
+
+def check_free(output: Output) -> None:
+    """Refuse to write over a dataset, unless the settings say so.
+
+    Raises:
+        ConfigError: There is one, or files whose origin nobody knows.
+    """
+    if output.on_exists == "overwrite":
+        return
+    stands = [MANIFEST] if files.exists(files.join(output.path, MANIFEST)) else []
+    stands += [
+        f"{folder}/"
+        for folder in ("data", "failures")
+        if files.list_folder(files.join(output.path, folder))
+    ]
+    if stands:
+        raise ConfigError(
+            f"{output.path} exists already (it holds {', '.join(stands)}): choose another "
+            "output.path, or set output.on_exists to overwrite"
+        )

@@ -1,0 +1,131 @@
+"""Documents: made from what users have, checked before they are sent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from embed_pipeline import errors
+from embed_pipeline.keys import key
+from embed_pipeline.records import Document, Failed
+
+_NO_ID = (None, "")
+
+
+def as_document(element: Any) -> Document:
+    """Return the document an element of a PCollection stands for.
+
+    Args:
+        element: A Document; a string (its id is the sha256 of source "" and text); or a mapping, a
+            named tuple or a `beam.Row` with the fields text and id, whose other fields are its
+            attributes.
+
+    Raises:
+        MissingField: There is no text or no id.
+        WrongType: The element, its text or its id has no such type.
+    """
+    if type(element) is Document:
+        identity, _ = _checked({"id": element.id, "text": element.text})
+        return element if identity is element.id else element._replace(id=identity)
+    if isinstance(element, str):
+        return Document(key("", element), element)
+    fields = _fields(element)
+    identity, text = _checked(fields)
+    del fields["id"], fields["text"]
+    return Document(identity, text, fields)
+
+
+def _checked(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return id and text, as strings."""
+    missing = "text" if fields.get("text") is None else "id" if fields.get("id") in _NO_ID else None
+    if missing:
+        there = ", ".join(sorted(map(str, fields))) or "nothing"
+        raise errors.MissingField(f"an element has no {missing}; it has {there}")
+    text, identity = fields["text"], fields["id"]
+    if isinstance(identity, int) and not isinstance(identity, bool):
+        identity = str(identity)
+    for name, value in (("text", text), ("id", identity)):
+        if not isinstance(value, str):
+            raise errors.WrongType(
+                f"an element's {name} is of type {type(value).__name__}, not str"
+            )
+    return identity, text
+
+
+def _fields(element: Any) -> dict[str, Any]:
+    """Return an element's fields as a dictionary of its own."""
+    if isinstance(element, Mapping):
+        return dict(element)
+    if hasattr(element, "_asdict"):  # a named tuple, and beam.Row
+        return dict(element._asdict())
+    raise errors.WrongType(
+        f"an element of type {type(element).__name__} is no document: "
+        "use Document, str, a mapping or a Row with text and id"
+    )
+
+
+def refusal(document: Document) -> errors.DocumentError | None:
+    """Return why a document's text is not worth sending, or None.
+
+    White space alone has no meaning to embed. A lone surrogate cannot be sent as UTF-8, and a NUL
+    cannot be stored by many databases; endpoints replace or drop both in silence, so that the
+    vector would not be that of the text stored beside it.
+    """
+    text = document.text
+    if not text or text.isspace():
+        return errors.EmptyText("the text is empty; leave the document out, or give it a text")
+    if "\x00" in text:
+        place = text.index("\x00")
+        return errors.BadCharacter(f"the text holds a NUL at character {place}; remove it")
+    if not text.isascii() or not document.id.isascii():
+        for name, value in (("text", text), ("id", document.id)):
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                return errors.BadCharacter(
+                    f"the {name} holds the lone surrogate U+{ord(value[error.start]):04X} at "
+                    f"character {error.start}; it was decoded wrongly where the corpus was made"
+                )
+    return None
+
+
+def storable(text: str) -> str:
+    """Return a text as UTF-8 can hold it: lone surrogates as their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def failed_document(
+    document: Document, error: errors.DocumentError | errors.EndpointError, **details: Any
+) -> Failed:
+    """Return the failure of a document, with where it was read from.
+
+    Args:
+        document: The document; its text is stored, lone surrogates escaped.
+        error: Why it has no vector.
+        details: Further fields of Failed, such as stage, blame or attempts.
+    """
+    fields: dict[str, Any] = {"stage": "embed", "blame": "document", **details}
+    return Failed(
+        id=storable(document.id) or None,
+        text=storable(document.text),
+        attributes=attributes_json(document.attributes),
+        source=document.source,
+        line=document.line,
+        kind=type(error).__name__,
+        message=str(error),
+        http_status=getattr(error, "status", None),
+        **fields,
+    )
+
+
+def attributes_json(attributes: Mapping[str, Any]) -> str | None:
+    """Return attributes as a JSON object, or None for none of them.
+
+    What JSON does not know is written as its string; lone surrogates are escaped.
+    """
+    if not attributes:
+        return None
+    try:
+        return orjson.dumps(dict(attributes), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # lone surrogates, numbers beyond 64 bits
+        return orjson.dumps({str(k): storable(str(v)) for k, v in attributes.items()}).decode()

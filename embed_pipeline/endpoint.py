@@ -1,0 +1,170 @@
+"""Settings of an endpoint and of how it is asked: the groups endpoint, batching and retry."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator, model_validator
+
+from embed_pipeline import address
+from embed_pipeline.settings import Settings
+
+AUTO = "auto"
+EMBEDDED = "embedded"
+_GO_DURATION = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+
+KeepAlive = int | float | str
+Positive = Annotated[float, Field(gt=0)]
+
+
+def keep_alive_seconds(value: KeepAlive) -> float:
+    """Return a keep_alive in seconds; negative stands for "never unload".
+
+    Numbers are seconds; strings are durations such as "30m" or "1h30m" (Go's
+    time.ParseDuration, which has no days).
+
+    Raises:
+        ValueError: The endpoint would refuse it.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(  # noqa: TRY004 (pydantic collects ValueErrors)
+            "keep_alive is a number of seconds or a duration such as '30m'"
+        )
+    if isinstance(value, int | float):
+        return float(value)
+    if value == "0":
+        return 0.0
+    parts = _GO_DURATION.findall(value)
+    body = value.removeprefix("-")
+    if not parts or "".join(number + unit for number, _, unit in parts) != body:
+        cure = f"write {value} without quotes for seconds" if body.isdigit() else ""
+        if value == "-1":
+            cure = "write -1 without quotes to keep the model for ever"
+        raise ValueError(
+            f"the endpoint refuses keep_alive '{value}': use seconds, or a duration in h, m, s "
+            f"such as '30m' or '24h'{'; ' + cure if cure else ''}"
+        )
+    seconds = sum(float(number) * _SECONDS[unit] for number, _, unit in parts)
+    return -seconds if value.startswith("-") else seconds
+
+
+class Timeouts(Settings):
+    """Set how long to wait for the endpoint, in seconds."""
+
+    connect: Positive = Field(default=5.0, description="for a connection")
+    load: Positive = Field(
+        default=600.0, description="for the model to load, once, before the first text"
+    )
+    read: Positive = Field(
+        default=120.0,
+        description="for an answer, until the endpoint's speed is known; then 8 times the time "
+        "expected, 30 at least",
+    )
+
+
+class Auth(Settings):
+    """Say where the bearer token comes from; it is never written down."""
+
+    env: str | None = Field(
+        default=None, description="name of the environment variable with the token"
+    )
+    file: str | None = Field(
+        default=None,
+        description="path of a file with the token, read again when the endpoint answers 401",
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Auth":
+        if (self.env is None) == (self.file is None):
+            raise ValueError("name one of env and file")
+        return self
+
+
+class Endpoint(Settings):
+    """Name an endpoint, a model, and what every request to it carries."""
+
+    url: str = Field(
+        default=AUTO,
+        description="`auto`: the server OLLAMA_HOST (or localhost:11434) names if it has the "
+        "model, else the embedded endpoint; `embedded`; or http://HOST:PORT",
+    )
+    model: str = Field(min_length=1, description="name of the model, as the endpoint knows it")
+    dimensions: int | None = Field(
+        default=None, ge=1, description="cut vectors to so many values (models trained for it)"
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="model options, the same on every request"
+    )
+    keep_alive: KeepAlive = Field(
+        default="30m",
+        union_mode="left_to_right",
+        description="how long the model stays loaded after a request: seconds, '30m', or -1 for "
+        "ever; one that would shorten the endpoint's own is not sent",
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict, repr=False, description="further headers of every request"
+    )
+    auth: Auth | None = Field(default=None, description="bearer token: {env: NAME} or {file: PATH}")
+    ca_file: Path | None = Field(
+        default=None, description="PEM file of a certificate authority of one's own"
+    )
+    timeouts: Timeouts = Field(default_factory=Timeouts, description="waiting times, in seconds")
+
+    @field_validator("url")
+    @classmethod
+    def _known_url(cls, url: str) -> str:
+        return url if url in (AUTO, EMBEDDED) else address.checked(url)
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"'{name}' cannot be the name of a header")
+            if not value.isascii() or not value.isprintable() or value != value.strip():
+                raise ValueError(
+                    f"the value of the header '{name}' must be printable ASCII, without white "
+                    "space around it"
+                )
+        return headers
+
+    @field_validator("keep_alive", mode="before")  # before "-1" is taken for a number
+    @classmethod
+    def _accepted_keep_alive(cls, value: Any) -> Any:
+        keep_alive_seconds(value)
+        return value
+
+    @property
+    def masked_url(self) -> str:
+        """Return the address without secrets, fit for logs and manifests."""
+        return self.url if self.url in (AUTO, EMBEDDED) else address.masked(self.url)
+
+    def __repr_args__(self) -> Any:
+        """Show the address without secrets."""
+        for name, value in super().__repr_args__():
+            yield name, self.masked_url if name == "url" else value
+
+
+class Batching(Settings):
+    """Bound one request, and how many are under way."""
+
+    max_texts: int = Field(default=32, ge=1, description="texts in a request, at most")
+    max_chars: int = Field(
+        default=16_000,
+        ge=1,
+        description="characters in a request, at most; a longer text goes alone",
+    )
+    in_flight: int = Field(
+        default=2, ge=1, le=64, description="requests under way at once, per endpoint and process"
+    )
+
+
+class Retry(Settings):
+    """Bound the repetition of one request; both bounds hold."""
+
+    attempts: int = Field(default=8, ge=1, description="tries of one request, at most")
+    total_seconds: Positive = Field(
+        default=600.0, description="time for one request with all its tries"
+    )

@@ -1,0 +1,140 @@
+"""What makes the vectors of a run: endpoint, model and server, as found before the first text.
+
+A model's name does not say it: the same name may stand for another quantization tomorrow. So the
+digest is recorded, and the vectors of some awkward texts, the canary.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embed_pipeline import errors
+from embed_pipeline.client import Client, same_model
+from embed_pipeline.embedder import Vector, embed_texts
+from embed_pipeline.endpoint import Endpoint, Retry
+
+# Texts on which engines and versions are known to differ: case, accents, symbols that touch
+# words, quotes and dashes, scripts, emoji, long words, literal special tokens, white space.
+CANARY_TEXTS = (
+    "Why is the sky blue?",
+    "WHY IS THE SKY BLUE?",
+    "the quick brown fox jumps over the lazy dog",
+    "café naïve résumé",
+    "Über München, łódź, Việt Nam",
+    "C++ and C# cost $5 ~ a+b=c",
+    "https://example.com/a?b=c&d=e#f",
+    "“hello” ‘world’",
+    "hello—world … and so on",
+    "• item one",
+    "你好，世界。",
+    "こんにちは世界",
+    "안녕하세요",
+    "Привет, май",
+    "مرحبا بالعالم",
+    "नमस्ते दुनिया",
+    "สวัสดีชาวโลก",
+    "I ❤ 🎉 emoji 👩‍🔬",
+    "def f(x): return x**2  # code",
+    "snake_case and camelCase and kebab-case",
+    "[CLS] not special [SEP] [UNK]",
+    "pneumonoultramicroscopicsilicovolcanoconiosis",
+    "3.14159 2,718 1e-5 0x1F",
+    "tabs\tand\nnew lines   and spaces",
+)
+
+
+class Engine(NamedTuple):
+    """Hold what makes the vectors of a run.
+
+    Attributes:
+        url: The endpoint's address without secrets.
+        version: The server's version, or "" where it does not say.
+        model: The model's name as it is asked for.
+        digest: The model's digest, or "" where the server does not say.
+        context: The effective context in tokens, or None where the server does not say.
+        dimension: Values in a vector.
+        canary: float32, shape (len(CANARY_TEXTS), dimension); a row of zeros where the endpoint
+            has no vector for that text.
+    """
+
+    url: str
+    version: str
+    model: str
+    digest: str
+    context: int | None
+    dimension: int
+    canary: NDArray[np.float32]
+
+    @property
+    def kind(self) -> str:
+        """Return "embedded" for our own endpoint, which says so in its version, or "server"."""
+        return "embedded" if "embedded" in self.version else "server"
+
+
+def inspect(endpoint: Endpoint, retry: Retry) -> Engine:
+    """Load the model and find out what will make the vectors.
+
+    Raises:
+        ModelNotFound: The endpoint does not have the model; the message says how to get it.
+        EndpointError: It does not answer, or gives no vectors.
+    """
+    with Client(endpoint, retry) as client:
+        version = find_version(client)
+        digest = find_digest(client, endpoint)
+        client.load()
+        context = _context(client, endpoint)
+        results, _ = embed_texts(client, CANARY_TEXTS)
+        found = [result.vector for result in results if isinstance(result, Vector)]
+        if not found:
+            error = next(result.error for result in results if not isinstance(result, Vector))
+            raise error
+        none = np.zeros_like(found[0])
+        canary = np.stack([r.vector if isinstance(r, Vector) else none for r in results])
+        return Engine(
+            url=endpoint.masked_url,
+            version=version,
+            model=endpoint.model,
+            digest=digest,
+            context=context,
+            dimension=len(none),
+            canary=canary,
+        )
+
+
+def find_version(client: Client) -> str:
+    """Return the server's version, or "" where it does not say; prove that a server is there."""
+    try:
+        return str(client.get("/api/version").get("version", ""))
+    except errors.RequestRejected:
+        return ""
+
+
+def find_digest(client: Client, endpoint: Endpoint) -> str:
+    """Return the digest of the model the settings name.
+
+    Raises:
+        ModelNotFound: The endpoint lists its models, and this one is not among them.
+    """
+    models = client.get("/api/tags").get("models") or []
+    for entry in models:
+        if same_model(entry.get("name"), endpoint.model):
+            return str(entry.get("digest", ""))
+    names = ", ".join(sorted(str(entry.get("name")) for entry in models)) or "none"
+    raise errors.ModelNotFound(
+        f"{endpoint.masked_url} has no model '{endpoint.model}' (it has: {names}); "
+        f"get it with: ollama pull {endpoint.model}"
+    )
+
+
+def _context(client: Client, endpoint: Endpoint) -> int | None:
+    """Return the context the loaded model really has, or None where the server does not say."""
+    try:
+        loaded: list[dict[str, Any]] = client.get("/api/ps").get("models") or []
+    except (errors.NotAnEndpoint, errors.RequestRejected):  # a server without /api/ps
+        return None
+    for entry in loaded:
+        if same_model(entry.get("name"), endpoint.model):
+            context = entry.get("context_length")
+            return int(context) if context else None
+    return None

@@ -1,0 +1,87 @@
+"""Ask the process to stop, from a signal handler, and let its loops and waits notice.
+
+The flag is process-wide. A queue wakes the waits because its `put` may be called by a signal
+handler at any moment; an Event may deadlock there, as the interrupted code can hold its lock.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Stop:
+    """Hold the signal that asked to stop, and a token that wakes every wait in turn."""
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+        self.wakeups: SimpleQueue[None] = SimpleQueue()
+
+
+_stop = _Stop()
+
+
+def request_stop(signal_number: int) -> None:
+    """Ask the process to stop; the first signal is the one that is remembered."""
+    if _stop.signal_number is None:
+        _stop.signal_number = int(signal_number)
+        _stop.wakeups.put(None)
+
+
+def stop_requested() -> int | None:
+    """Return the number of the signal that asked to stop, or None."""
+    return _stop.signal_number
+
+
+def clear() -> None:
+    """Forget a request to stop, before another job starts in this process."""
+    global _stop  # noqa: PLW0603 (the flag is process-wide by purpose)
+    _stop = _Stop()
+
+
+def wait(seconds: float) -> bool:
+    """Sleep, but end at once when a stop is asked for.
+
+    Args:
+        seconds: How long to sleep; nothing happens where it is not positive.
+
+    Returns:
+        Whether a stop was asked for.
+    """
+    stop = _stop
+    if stop.signal_number is not None or seconds <= 0:
+        return stop.signal_number is not None
+    try:
+        stop.wakeups.get(timeout=seconds)
+    except Empty:
+        return stop.signal_number is not None
+    stop.wakeups.put(None)  # wakes the next one
+    return True
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into a request to stop, and restore the old handlers at the end.
+
+    A SIGINT after that raises KeyboardInterrupt. Outside the main thread, where Python allows no
+    handlers, nothing is installed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = {number: signal.signal(number, _handle) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _handle(signal_number: int, _frame: FrameType | None) -> None:
+    if signal_number == signal.SIGINT and _stop.signal_number is not None:
+        raise KeyboardInterrupt
+    request_stop(signal_number)

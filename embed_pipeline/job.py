@@ -1,0 +1,95 @@
+"""A job file: Beam's own options in one section, ours in the other; nothing in it is code."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from embed_pipeline.corpus import Corpus
+from embed_pipeline.endpoint import Batching, Endpoint, Retry
+from embed_pipeline.errors import ConfigError
+from embed_pipeline.output import Output
+from embed_pipeline.settings import Settings, explain
+
+
+class Job(Settings):
+    """Say what is embedded, by whom, how, and where the dataset goes."""
+
+    corpus: Corpus = Field(description="what to read")
+    endpoint: Endpoint = Field(description="who makes the vectors")
+    batching: Batching = Field(default_factory=Batching, description="bounds of a request")
+    retry: Retry = Field(default_factory=Retry, description="bounds of its repetition")
+    output: Output = Field(description="the dataset")
+
+    def public(self) -> dict[str, Any]:
+        """Return the settings as a manifest may show them: without secrets."""
+        found = self.model_dump(mode="json")
+        found["endpoint"]["url"] = self.endpoint.masked_url
+        found["endpoint"]["headers"] = sorted(self.endpoint.headers)
+        return found
+
+
+class JobFile(Settings):
+    """Hold a whole job file."""
+
+    beam: dict[str, Any] = Field(
+        default_factory=dict, description="Beam's own options; empty: the local runner"
+    )
+    job: Job = Field(description="our own settings")
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> JobFile:
+    """Read a job file.
+
+    Args:
+        path: The YAML file.
+        overrides: Of the form `job.endpoint.model=x`; the value is YAML, the path must exist.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no job; it names every wrong key and value.
+    """
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML{_problem(error)}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} is no job file: it needs the sections beam and job")
+    found = {"beam": None, **found}
+    found["beam"] = found["beam"] or {}
+    for override in overrides:
+        _override(found, override)
+    try:
+        return JobFile.model_validate(found)
+    except ValidationError as error:
+        raise explain(error, JobFile, str(path)) from error
+
+
+def _override(found: dict[str, Any], override: str) -> None:
+    """Set one value, by its path."""
+    path, equals, text = override.partition("=")  # the value may be a secret: it is never shown
+    names = path.strip().split(".")
+    if not equals or len(names) < 2:
+        raise ConfigError(f"--set {path}: write it as job.endpoint.model=VALUE")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {path}: the value is not YAML{_problem(error)}") from error
+    group = found
+    for name in names[:-1]:
+        inner = group.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {path}: {name} is not a group of settings")
+        group = inner
+    group[names[-1]] = value
+
+
+def _problem(error: Exception) -> str:
+    """Return where a YAML error is and what it is, without the line itself: it may be a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return ""
+    mark = error.problem_mark
+    return f", line {mark.line + 1}, column {mark.column + 1}: {error.problem}"

@@ -1,0 +1,98 @@
+"""The manifest: what a dataset holds and how it came to be; its presence makes it complete."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from embed_pipeline import files
+from embed_pipeline.errors import DatasetError
+from embed_pipeline.staging import MANIFEST
+
+FORMAT = 1
+
+
+class DataFile(BaseModel):
+    """Describe one file of a dataset, by its path below the dataset's folder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Counts(BaseModel):
+    """Count what became of the documents.
+
+    documents = rows + failed + duplicates_dropped, or nothing is published.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    documents: int
+    rows: int
+    failed: int
+    duplicates_dropped: int
+    tokens: int
+    rows_by_token_count_source: Mapping[str, int]
+    failed_by_blame_and_kind: Mapping[str, int]
+
+    def too_many_failed(self, fraction: float) -> bool:
+        """Tell whether more failed than allowed: by the documents' fault, or any by the server's.
+
+        Args:
+            fraction: Share of documents that may fail by their own fault.
+        """
+        server = sum(
+            count
+            for kind, count in self.failed_by_blame_and_kind.items()
+            if kind.startswith("server:")
+        )
+        return server > 0 or self.failed - server > fraction * self.documents
+
+
+class Manifest(BaseModel):
+    """Describe a complete dataset; times are RFC 3339 in UTC."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+    run_id: str
+    started: str
+    finished: str
+    provenance: Mapping[str, Any]
+    job: Mapping[str, Any]
+    columns: Mapping[str, str]
+    counts: Counts
+    data: Sequence[DataFile]
+    failures: Sequence[DataFile]
+
+    def to_json(self) -> bytes:
+        """Return the manifest as it is stored."""
+        return orjson.dumps(self.model_dump(), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def read_manifest(dataset: str) -> Manifest:
+    """Read a dataset's manifest.
+
+    Raises:
+        DatasetError: There is no complete dataset, or one of a newer format.
+    """
+    path = files.join(dataset, MANIFEST)
+    try:
+        found = orjson.loads(files.read_bytes(path))
+        if found.get("format", 0) > FORMAT:
+            raise DatasetError(
+                f"{path} is of format {found['format']}, written by a newer version; this one "
+                f"reads format {FORMAT}: install the newer version"
+            )
+        return Manifest.model_validate(found)
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{dataset} holds no complete dataset: {MANIFEST} is missing; a job writes it last"
+        ) from error
+    except (orjson.JSONDecodeError, AttributeError, ValidationError) as error:
+        raise DatasetError(f"{path} is damaged: {error}") from error

@@ -1,0 +1,76 @@
+"""How far a run is: each writer says it in a small file, readers add them up."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import orjson
+
+from embed_pipeline import files
+from embed_pipeline.staging import STAGING, Run
+
+LOCAL_INTERVAL = 0.5  # seconds between two writings of a progress file
+REMOTE_INTERVAL = 60.0  # the same where each writing is a request to an object store
+
+
+class Progress(NamedTuple):
+    """Hold what is done so far.
+
+    Attributes:
+        rows: Texts with a vector.
+        tokens: What they cost.
+        failed: Documents without one.
+    """
+
+    rows: int = 0
+    tokens: int = 0
+    failed: int = 0
+
+
+class ProgressFile:
+    """Write one writer's progress, now and then.
+
+    Args:
+        run: The run the writer belongs to.
+        writer: The writer's name.
+        clock: Seconds from any point on.
+    """
+
+    def __init__(self, run: Run, writer: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = run.progress(writer)
+        local = files.rename_is_cheap(run.path)
+        self._interval = LOCAL_INTERVAL if local else REMOTE_INTERVAL
+        self._clock = clock
+        self._due = clock() + self._interval
+
+    def is_due(self) -> bool:
+        """Tell whether the progress should be written again."""
+        return self._clock() >= self._due
+
+    def write(self, progress: Progress) -> None:
+        """Write the progress now."""
+        files.write_bytes(self._path, orjson.dumps(progress._asdict()))
+        self._due = self._clock() + self._interval
+
+
+def read_progress(run: Run) -> Progress:
+    """Return what all writers of a run have done."""
+    total = Progress()
+    for info in files.list_folder(run.staging):
+        if not info.path.rpartition("/")[2].startswith("progress-"):
+            continue
+        try:
+            one = orjson.loads(files.read_bytes(info.path))
+        except OSError:  # committed meanwhile
+            continue
+        total = Progress(*(a + b for a, b in zip(total, Progress(**one), strict=True)))
+    return total
+
+
+def running(path: str) -> list[Run]:
+    """Return the runs that have left something in the staging folder of an output, oldest first."""
+    names = {
+        info.path.rpartition("/" + STAGING + "/")[2].partition("/")[0]
+        for info in files.find(files.join(path, STAGING))
+    }
+    return [Run(path, name) for name in sorted(names)]

@@ -1,0 +1,1 @@
+"""Whole jobs, and the command line that runs them."""

@@ -1,0 +1,74 @@
+"""Embed a corpus into a dataset: the main job.
+
+On this machine:
+
+    python -m embed_pipeline.pipelines.embed_corpus configs/local.yaml
+
+On Dataflow:
+
+    python -m embed_pipeline.pipelines.embed_corpus configs/dataflow.yaml --project=PROJECT
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection
+
+from embed_pipeline.files import FileInfo
+from embed_pipeline.job import Job
+from embed_pipeline.staging import Run
+from embed_pipeline.transforms.embed import EmbedText
+from embed_pipeline.transforms.read import ReadCorpus
+from embed_pipeline.transforms.write import WriteDataset
+
+
+def build(
+    p: beam.Pipeline, job: Job, run: Run | None = None, inputs: Sequence[FileInfo] = ()
+) -> PCollection:
+    """Add the job to a pipeline; return its PCollection of one Manifest.
+
+    Args:
+        p: The pipeline.
+        job: With a concrete address, and attributes with types.
+        run: The run, where the caller watches it.
+        inputs: The corpus' files, for the manifest.
+    """
+    return (
+        p
+        | "Read" >> ReadCorpus(job.corpus)
+        | "Embed" >> EmbedText(job.endpoint, job.batching, job.retry)
+        | "Write"
+        >> WriteDataset(
+            job.output,
+            attributes=job.corpus.types,
+            on_duplicate=job.corpus.on_duplicate,
+            job=described(job, inputs),
+            run=run,
+        )
+    )
+
+
+def described(job: Job, inputs: Sequence[FileInfo]) -> dict[str, Any]:
+    """Return what the manifest tells of a job: its settings without secrets, and its files."""
+    files = [
+        {
+            "path": info.path,
+            "size": info.size,
+            "modified": info.modified.isoformat() if info.modified else None,
+        }
+        for info in inputs
+    ]
+    return {**job.public(), "inputs": files}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job of a file, as `embed-pipeline run` does; return the exit code."""
+    from embed_pipeline.pipelines.cli import invoke  # noqa: PLC0415 (which imports this module)
+
+    return invoke(["run", *(sys.argv[1:] if argv is None else argv)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

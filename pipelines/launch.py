@@ -1,0 +1,169 @@
+"""Run a job from its file: check everything that can be checked, run, report."""
+
+import logging
+import re
+import signal
+import time
+from collections.abc import Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from embed_pipeline import commit, corpus, errors, interrupt, kept, locate
+from embed_pipeline.attributes import check_names
+from embed_pipeline.client import Client
+from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint
+from embed_pipeline.engine import find_digest, find_version
+from embed_pipeline.files import FileInfo
+from embed_pipeline.job import Job, JobFile
+from embed_pipeline.manifest import read_manifest
+from embed_pipeline.pipelines import embed_corpus
+from embed_pipeline.pipelines.options import DEFAULT_RUNNER, LOCAL_RUNNERS, beam_options, runner_name
+from embed_pipeline.pipelines.terminal import Terminal
+from embed_pipeline.scan import Scan, infer
+from embed_pipeline.staging import new_run
+from embed_pipeline.transforms.write import Commit
+
+PUBLISHED, TOO_MANY_FAILED = 0, 3
+
+
+def run_job(
+    job_file: JobFile, flags: Sequence[str], terminal: Terminal, *, dry_run: bool = False
+) -> int:
+    """Run a job; return the exit code.
+
+    Args:
+        job_file: The job.
+        flags: Beam's own.
+        terminal: Where to tell of it.
+        dry_run: Check the settings and build the pipeline, but read, ask and write nothing.
+
+    Raises:
+        EmbedPipelineError: Nothing was published; its `exit_code` is to be returned.
+    """
+    options = beam_options(job_file.beam, flags)
+    job = job_file.job
+    if dry_run:
+        _build_only(job)
+        terminal.say("the job file is good; nothing was read, asked or written")
+        return PUBLISHED
+    local = runner_name(options) in LOCAL_RUNNERS
+    if not local and job.endpoint.url in (AUTO, EMBEDDED):
+        raise errors.ConfigError(
+            f"endpoint.url is '{job.endpoint.url}', which workers of {runner_name(options)} cannot "
+            "resolve: set it to the address of a server they can reach"
+        )
+    commit.check_free(job.output)
+    files = corpus.find_files(job.corpus)
+    scan = infer(job.corpus, files)
+    check_names(scan.types, job.output.taken)
+    with locate.opened(job.endpoint) as endpoint:
+        digest = _preflight(endpoint, terminal) if local else ""
+        job = job.model_copy(
+            update={"endpoint": endpoint, "corpus": job.corpus.with_types(scan.types)}
+        )
+        return _run(job, options, files=files, scan=scan, digest=digest, terminal=terminal)
+
+
+def _build_only(job: Job) -> None:
+    """Build the pipeline; on the local runner, because others look into their cloud first."""
+    if job.endpoint.url in (AUTO, EMBEDDED):
+        endpoint = job.endpoint.model_copy(update={"url": "http://127.0.0.1:11434"})
+        job = job.model_copy(update={"endpoint": endpoint})
+    output = job.output.model_copy(update={"on_exists": "overwrite"})  # do not look there
+    job = job.model_copy(update={"output": output})
+    embed_corpus.build(beam.Pipeline(runner=DEFAULT_RUNNER), job)
+
+
+def _preflight(endpoint: Endpoint, terminal: Terminal) -> str:
+    """Return the model's digest; say which endpoint was taken.
+
+    Raises:
+        ConfigError: What answers is no endpoint, or does not have the model.
+    """
+    with Client(endpoint) as client:
+        try:
+            version = find_version(client)
+            digest = find_digest(client, endpoint)
+        except (errors.ModelNotFound, errors.NotAnEndpoint) as error:
+            raise errors.ConfigError(str(error)) from error
+    terminal.say(f"endpoint: {endpoint.masked_url} (version {version or 'unknown'})")
+    return digest
+
+
+def _run(
+    job: Job,
+    options: PipelineOptions,
+    *,
+    files: Sequence[FileInfo],
+    scan: Scan,
+    digest: str,
+    terminal: Terminal,
+) -> int:
+    """Run the pipeline and report."""
+    described = embed_corpus.described(job, files)
+    found = kept.find_kept(job.output.path, described, digest)
+    run = found.run if found else new_run(job.output.path)
+    pipeline = beam.Pipeline(options=options)
+    if found:
+        terminal.say(f"reusing {sum(p.rows for p in found.written.parts)} vectors of {run.run_id}")
+        target = commit.Target(
+            run, commit.now(), job.output, job.corpus.types, job.corpus.on_duplicate, described
+        )
+        _ = (
+            pipeline
+            | beam.Create([(target, found.written)], reshuffle=False)
+            | "Commit" >> Commit()
+        )
+    else:
+        embed_corpus.build(pipeline, job, run, files)
+    began = time.monotonic()
+    with terminal.watching(run, scan.documents, exact=scan.exact):
+        _execute(pipeline)
+    manifest = read_manifest(job.output.path)
+    too_many = manifest.counts.too_many_failed(job.output.max_failed_fraction)
+    terminal.summarize(job.output.path, manifest, time.monotonic() - began, too_many=too_many)
+    return TOO_MANY_FAILED if too_many else PUBLISHED
+
+
+def _execute(pipeline: beam.Pipeline) -> None:
+    """Run a pipeline to its end; errors of ours come out as they went in."""
+    interrupt.clear()
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # its tracebacks; we tell better
+    with interrupt.stop_on_signals():
+        try:
+            pipeline.run().wait_until_finish()
+        except Exception as error:
+            number = interrupt.stop_requested()
+            if number is not None:
+                raise Interrupted(number) from error
+            raise told(error) from error
+
+
+class Interrupted(errors.InterruptedJobError):
+    """Report the signal that ended the job; the exit code is 128 plus its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"stopped by {signal.Signals(number).name}; nothing is published, whole part files are "
+            "kept in the staging folder"
+        )
+        self.exit_code = 128 + number
+
+
+_TOLD = re.compile(r"^(?:embed_pipeline\.errors\.)(\w+): (.*)$", re.MULTILINE)
+
+
+def told(error: BaseException) -> errors.EmbedPipelineError:
+    """Return the error of ours that ended a pipeline: runners pass on its text only."""
+    kind: type[BaseException] = type(error)
+    message = str(error)
+    if not isinstance(error, errors.EmbedPipelineError):
+        found: list[tuple[str, str]] = _TOLD.findall(message)
+        if not found:
+            last = message.strip().splitlines()[-1:] or [type(error).__name__]
+            return errors.EmbedPipelineError(f"the pipeline failed: {last[0]}")
+        kind, message = getattr(errors, found[-1][0], errors.EmbedPipelineError), found[-1][1]
+    ours = kind(re.sub(r" \[while running '.*", "", message))
+    assert isinstance(ours, errors.EmbedPipelineError)  # noqa: S101 (for the type checker)
+    return ours

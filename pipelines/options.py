@@ -1,0 +1,86 @@
+"""Beam's own options: the `beam` section of a job file, and the flags behind it, which win."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from embed_pipeline.errors import ConfigError
+from embed_pipeline.settings import suggestion
+
+DEFAULT_RUNNER = "FnApiRunner"  # DirectRunner would fetch another runner from the network
+LOCAL_RUNNERS = {"FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner"}
+
+
+def beam_options(section: dict[str, Any], flags: Sequence[str]) -> PipelineOptions:
+    """Return Beam's options.
+
+    Args:
+        section: Keys are Beam's option names, verbatim.
+        flags: As on Beam's own command lines, `--name=value`.
+
+    Raises:
+        ConfigError: An option Beam does not know, with the nearest it knows; a wrong value.
+    """
+    parser = _parser()
+    known = parser.known()
+    every = [flag for name, value in section.items() for flag in _flags(name, value, known)]
+    every += flags
+    _, unknown = parser.parse_known_args(every)
+    if unknown:
+        name = unknown[0].lstrip("-").partition("=")[0]
+        raise ConfigError(f"Beam has no option {unknown[0]}{_nearest(name, known)}")
+    if not any(flag.partition("=")[0] == "--runner" for flag in every):
+        every.append(f"--runner={DEFAULT_RUNNER}")
+    return PipelineOptions(every)
+
+
+def runner_name(options: PipelineOptions) -> str:
+    """Return the runner's class name."""
+    return str(options.get_all_options().get("runner") or DEFAULT_RUNNER).rpartition(".")[2]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parse Beam's options, and raise where argparse would exit."""
+
+    def error(self, message: str) -> Any:
+        raise ConfigError(f"Beam's options: {message}")
+
+    def known(self) -> dict[str, argparse.Action]:
+        """Return each option by its name without dashes."""
+        return {
+            flag.removeprefix("--"): action
+            for action in self._actions
+            for flag in action.option_strings
+            if flag.startswith("--")
+        }
+
+
+def _parser() -> _Parser:
+    parser = _Parser(allow_abbrev=False, add_help=False, conflict_handler="resolve")
+    pending = list(PipelineOptions.__subclasses__())
+    while pending:
+        group = pending.pop()
+        group._add_argparse_args(parser)  # noqa: SLF001 (Beam's documented hook)
+        pending += group.__subclasses__()
+    return parser
+
+
+def _flags(name: str, value: Any, known: dict[str, argparse.Action]) -> list[str]:
+    """Return one option of the section as flags."""
+    if name not in known:
+        raise ConfigError(f"beam.{name}: Beam has no such option{_nearest(name, known)}")
+    switch = known[name].nargs == 0
+    if value is True and switch:
+        return [f"--{name}"]
+    if value is False and switch:
+        return [f"--no_{name}"] if f"no_{name}" in known else []
+    if isinstance(value, list):
+        return [f"--{name}={one}" for one in value]
+    return [] if value is None else [f"--{name}={value}"]
+
+
+def _nearest(name: str, known: dict[str, argparse.Action]) -> str:
+    found = suggestion(name, known)
+    return found if "did you mean" in found else ""

@@ -1,0 +1,201 @@
+"""What a job tells while it runs and at its end: a bar on a terminal, plain lines elsewhere."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from embed_pipeline import files
+from embed_pipeline.errors import EmbedPipelineError
+from embed_pipeline.manifest import Manifest
+from embed_pipeline.progress import Progress, read_progress
+from embed_pipeline.staging import Run
+
+BAR_SECONDS = 0.5  # between two looks at the progress files, on a terminal
+LINE_SECONDS = 10.0  # between two lines, elsewhere
+RECENT_SECONDS = 30.0  # over which the recent rate is taken
+
+
+class Terminal:
+    """Tell of a job on the standard error stream, so that the standard output stays free.
+
+    Args:
+        quiet: Tell nothing but the summary and errors.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._quiet = quiet
+
+    def say(self, text: str) -> None:
+        """Tell one thing."""
+        if not self._quiet:
+            self._console.print(escape(text))
+
+    @contextmanager
+    def watching(self, run: Run, total: int | None, *, exact: bool) -> Iterator[None]:
+        """Tell how far a run is, until the block ends.
+
+        Args:
+            run: The run, whose progress files are read.
+            total: Documents there are, if that is known.
+            exact: Whether that is counted, not estimated.
+        """
+        if self._quiet:
+            yield
+            return
+        ended = threading.Event()
+        rates = Rates(total, exact=exact)
+        show = self._bar if self._console.is_terminal else self._lines
+        thread = threading.Thread(target=show, args=(run, rates, ended), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _bar(self, run: Run, rates: "Rates", ended: threading.Event) -> None:
+        with Live(console=self._console, transient=True, refresh_per_second=4) as live:
+            while True:
+                rates.update(read_progress(run))
+                live.update(rates.table())
+                if ended.wait(BAR_SECONDS):
+                    return
+
+    def _lines(self, run: Run, rates: "Rates", ended: threading.Event) -> None:
+        while not ended.wait(LINE_SECONDS):
+            rates.update(read_progress(run))
+            self._console.print(rates.line())
+
+    def summarize(
+        self, path: str, manifest: Manifest, seconds: float, *, too_many: bool = False
+    ) -> None:
+        """Tell what a run has published."""
+        counts = manifest.counts
+        made = manifest.provenance
+        rate = counts.rows / seconds if seconds else 0.0
+        size = sum(file.bytes for file in manifest.data)
+        table = Table(show_header=False, box=None, pad_edge=False)
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        table.add_row("dataset", escape(path))
+        table.add_row("documents", f"{counts.documents:,}")
+        table.add_row(
+            "rows", f"{counts.rows:,} in {len(manifest.data)} files, {size / 1e6:,.1f} MB"
+        )
+        table.add_row("failed", f"{counts.failed:,}")
+        for kind, count in counts.failed_by_blame_and_kind.items():
+            table.add_row("", f"{count:,} {kind.partition(':')[2]} ({kind.partition(':')[0]})")
+        if counts.duplicates_dropped:
+            table.add_row("duplicates", f"{counts.duplicates_dropped:,} dropped")
+        table.add_row("tokens", f"{counts.tokens:,} ({_sources(manifest)})")
+        table.add_row("model", f"{made['model']} {made['digest'][:12]}, {made['dimension']} values")
+        table.add_row("endpoint", f"{made['endpoint']} {made['endpoint_version']}")
+        table.add_row("time", f"{seconds:,.1f} s, {rate:,.0f} texts/s")
+        self._console.print(table)
+        self._console.print(self._failures(path, manifest), end="")
+        if too_many:
+            self._console.print(
+                "more documents failed than output.max_failed_fraction allows (exit code 3)",
+                style="red",
+            )
+
+    def _failures(self, path: str, manifest: Manifest) -> str:
+        """Return a few failures, each with where it stands, and where the others are."""
+        if not manifest.failures:
+            return ""
+        with files.open_input(files.join(path, manifest.failures[0].path)) as stream:
+            columns = ["source", "line", "kind", "message"]
+            rows = next(pq.ParquetFile(stream).iter_batches(3, columns=columns)).to_pylist()
+        shown = [f"  {row['kind']}: {_place(row)}{row['message']}" for row in rows]
+        more = f"  all of them: {files.join(path, 'failures')}"
+        return escape("\n".join([*shown, more, ""]))
+
+    def failed(self, error: EmbedPipelineError) -> None:
+        """Tell of the error that ended a job."""
+        self._console.print(f"[red]error:[/red] {escape(str(error))}")
+
+
+def _place(row: dict[str, object]) -> str:
+    if not row["source"] or str(row["source"]) in str(row["message"]):
+        return ""
+    return f"{row['source']}:{row['line']}: " if row["line"] else f"{row['source']}: "
+
+
+def _sources(manifest: Manifest) -> str:
+    found = manifest.counts.rows_by_token_count_source
+    return ", ".join(f"{count:,} rows {source}" for source, count in found.items()) or "no rows"
+
+
+class Rates:
+    """Turn readings of the progress into rates.
+
+    Args:
+        total: Documents there are, if that is known.
+        exact: Whether that is counted, not estimated.
+    """
+
+    def __init__(self, total: int | None, *, exact: bool) -> None:
+        self._total = total
+        self._about = "" if exact else "about "
+        self._began = time.monotonic()
+        self._seen: deque[tuple[float, Progress]] = deque([(self._began, Progress())])
+
+    def update(self, progress: Progress) -> None:
+        """Take a reading; files that are being committed read as less, and do not count."""
+        if sum(progress) < sum(self._seen[-1][1]):
+            return
+        now = time.monotonic()
+        self._seen.append((now, progress))
+        while len(self._seen) > 2 and now - self._seen[0][0] > RECENT_SECONDS:
+            self._seen.popleft()
+
+    @property
+    def _done(self) -> int:
+        progress = self._seen[-1][1]
+        return progress.rows + progress.failed
+
+    def line(self) -> str:
+        """Return everything as one line."""
+        (before, first), (now, last) = self._seen[0], self._seen[-1]
+        passed = max(now - before, 1e-9)
+        recent = (last.rows - first.rows) / passed
+        overall = last.rows / max(now - self._began, 1e-9)
+        tokens = (last.tokens - first.tokens) / passed
+        parts = [
+            f"{self._done:,} {self._of()}texts",
+            f"{recent:,.0f} texts/s ({overall:,.0f} overall)",
+            f"{tokens:,.0f} tokens/s",
+            f"{last.failed:,} failed",
+        ]
+        if self._total and recent:
+            left = max(0, self._total - self._done) / recent
+            parts.append(f"ready in {self._about}{_duration(left)}")
+        return ", ".join(parts)
+
+    def _of(self) -> str:
+        return f"of {self._about}{self._total:,} " if self._total else ""
+
+    def table(self) -> Table:
+        """Return a bar with the line beside it."""
+        grid = Table.grid(padding=(0, 1))
+        bar = ProgressBar(
+            total=self._total or None, completed=self._done, width=30, pulse=not self._total
+        )
+        grid.add_row(bar, self.line())
+        return grid
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,60 @@
+"""Batches: bounded, in order, and none empty."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embed_pipeline.batching import Batcher
+
+SIZES = st.lists(st.integers(0, 30), max_size=60)
+
+
+def batches(sizes: list[int], max_count: int, max_size: int) -> list[list[int]]:
+    """Return the places of `sizes` as a Batcher puts them together."""
+    batcher: Batcher[int] = Batcher(max_count, max_size)
+    found = [batcher.add(place, size) for place, size in enumerate(sizes)]
+    return [*filter(None, found), *filter(None, [batcher.flush()])]
+
+
+def test_a_batch_is_complete_at_its_count() -> None:
+    assert batches([1, 1, 1, 1, 1], 2, 100) == [[0, 1], [2, 3], [4]]
+
+
+def test_a_batch_may_have_just_the_size() -> None:
+    assert batches([4, 6, 1], 9, 10) == [[0, 1], [2]]
+
+
+def test_what_is_too_large_goes_alone() -> None:
+    assert batches([1, 99, 1], 9, 10) == [[0], [1], [2]]
+
+
+def test_flushing_nothing_gives_nothing() -> None:
+    assert Batcher[int](2, 2).flush() == []
+
+
+@given(SIZES, st.integers(1, 10), st.integers(1, 50))
+def test_the_order_is_kept_and_nothing_is_lost(
+    sizes: list[int], max_count: int, max_size: int
+) -> None:
+    found = batches(sizes, max_count, max_size)
+    assert [place for batch in found for place in batch] == list(range(len(sizes)))
+
+
+@given(SIZES, st.integers(1, 10), st.integers(1, 50))
+def test_both_bounds_hold_unless_a_single_element_is_larger(
+    sizes: list[int], max_count: int, max_size: int
+) -> None:
+    for batch in batches(sizes, max_count, max_size):
+        assert 1 <= len(batch) <= max_count
+        assert len(batch) == 1 or sum(sizes[place] for place in batch) <= max_size
+
+
+@given(SIZES, st.integers(1, 10), st.integers(1, 50))
+def test_a_batch_ends_only_where_the_next_element_would_not_fit(
+    sizes: list[int], max_count: int, max_size: int
+) -> None:
+    found = batches(sizes, max_count, max_size)
+    for batch, following in pairwise(found):
+        size = sum(sizes[place] for place in batch)
+        assert len(batch) == max_count or size + sizes[following[0]] > max_size

@@ -1,0 +1,218 @@
+"""The commit: what parts become, what is refused, and that the manifest comes last."""
+
+import hashlib
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from embed_pipeline import commit, interrupt
+from embed_pipeline.commit import Merged, Target
+from embed_pipeline.errors import ConfigError, DatasetError, InterruptedJobError, RefusedError
+from embed_pipeline.kept import find_kept
+from embed_pipeline.manifest import Manifest, read_manifest
+from embed_pipeline.output import Output
+from embed_pipeline.parts import FailureWriter, PartFile, RowWriter, Written
+from embed_pipeline.records import Embedded, Failed
+from embed_pipeline.staging import Run
+from tests.support.rows import made_by, row
+from tests.support.scripted import DIGEST
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def target(out: Path, on_duplicate: str = "error", **output: Any) -> Target:
+    settings = Output.model_validate({"path": str(out), **output})
+    run = Run(str(out), "run-1")
+    return Target(run, "2026-01-01T00:00:00+00:00", settings, {}, on_duplicate, {"inputs": ["f"]})
+
+
+def part(to: Target, *rows: Embedded) -> PartFile:
+    """Write rows as one part."""
+    writer = RowWriter(to.run, to.layout(made_by()), made_by())
+    for one in rows:
+        writer.add(one)
+    (found,) = writer.close()
+    assert isinstance(found, PartFile)
+    return found
+
+
+def failures(to: Target, *ids: str) -> list[PartFile]:
+    writer = FailureWriter(to.run)
+    for name in ids:
+        writer.add(Failed(name, "t", None, "f.jsonl", 9, "embed", "EmptyText", "document", "empty"))
+    return list(writer.close())
+
+
+def published(to: Target, written: Written) -> Manifest:
+    merged = [commit.merge(to, made_by(), task) for task in commit.plan(to, written)]
+    return commit.publish(to, written, merged)
+
+
+def ids(out: Path) -> list[str]:
+    found: list[str] = pq.read_table(out / "data")["id"].to_pylist()
+    return found
+
+
+def test_small_neighbors_become_one_file_in_the_order_of_their_first_rows(out: Path) -> None:
+    to = target(out)
+    later = part(to, row("c", source="f.jsonl", line=3))
+    sooner = part(to, row("a", source="f.jsonl", line=1), row("b", source="f.jsonl", line=2))
+    published(to, Written(made_by(), 3, [later, sooner], []))
+    assert sorted(path.name for path in out.iterdir()) == ["data", "manifest.json"]
+    assert [path.name for path in (out / "data").iterdir()] == ["part-00000.parquet"]
+    assert ids(out) == ["a", "b", "c"]
+
+
+def test_a_large_part_is_taken_as_it_is(out: Path) -> None:
+    to = target(out, file_mb=1)
+    large = part(to, *(row(f"d{n}", text=Random(n).randbytes(20_000).hex()) for n in range(40)))
+    assert large.bytes > 500_000
+    small = part(to, row("z1", source="z", line=1))
+    smaller = part(to, row("z2", source="z", line=2))
+    groups = [
+        task.parts for task in commit.plan(to, Written(made_by(), 42, [large, small, smaller], []))
+    ]
+    assert groups == [(large,), (small, smaller)]
+
+
+def test_the_manifest_lists_files_with_rows_and_hashes(out: Path) -> None:
+    to = target(out)
+    manifest = published(to, Written(made_by(), 2, [part(to, row("a"))], failures(to, "b")))
+    for file in (*manifest.data, *manifest.failures):
+        data = (out / file.path).read_bytes()
+        assert (file.rows, file.bytes, file.sha256) == (
+            1,
+            len(data),
+            hashlib.sha256(data).hexdigest(),
+        )
+    assert read_manifest(str(out)) == manifest
+
+
+def test_the_manifest_counts(out: Path) -> None:
+    to = target(out)
+    counts = published(to, Written(made_by(), 2, [part(to, row("a"))], failures(to, "b"))).counts
+    assert counts.model_dump() == {
+        "documents": 2,
+        "rows": 1,
+        "failed": 1,
+        "duplicates_dropped": 0,
+        "tokens": 5,
+        "rows_by_token_count_source": {"estimated": 1},
+        "failed_by_blame_and_kind": {"document:EmptyText": 1},
+    }
+
+
+def test_a_lost_document_is_noticed_and_nothing_is_published(out: Path) -> None:
+    to = target(out)
+    with pytest.raises(
+        DatasetError, match="3 documents came in, but 1 rows and 1 failures.*1 are missing"
+    ):
+        published(to, Written(made_by(), 3, [part(to, row("a"))], failures(to, "b")))
+    assert not (out / "manifest.json").exists()
+    assert (out / "staging" / "run-1").is_dir()
+
+
+def test_no_rows_still_open_with_the_right_types(out: Path) -> None:
+    to = target(out)
+    published(to, Written(made_by(), 0, [], []))
+    table = pq.read_table(out / "data")
+    assert (table.num_rows, str(table.schema.field("vector").type)) == (
+        0,
+        "fixed_size_list<element: float not null>[8]",
+    )
+
+
+def test_an_old_dataset_is_replaced_with_all_its_files(out: Path) -> None:
+    to = target(out)
+    published(to, Written(made_by(), 2, [part(to, row("a"))], failures(to, "b")))
+    (out / "data" / "part-00007.parquet").write_bytes(b"left over")
+    published(to, Written(made_by(), 1, [part(to, row("new"))], []))
+    assert ids(out) == ["new"]
+    assert list((out / "failures").iterdir()) == []
+
+
+def test_duplicate_ids_are_refused_with_file_and_line(out: Path) -> None:
+    to = target(out)
+    parts = [
+        part(to, row("a", source="f.jsonl", line=1), row("b", source="f.jsonl", line=2)),
+        part(to, row("a", source="g.jsonl", line=7)),
+    ]
+    with pytest.raises(
+        RefusedError, match=r"1 ids stand more than once: 'a' at f.jsonl:1 and g.jsonl:7\."
+    ):
+        commit.plan(to, Written(made_by(), 3, parts, []))
+
+
+def test_an_id_among_rows_and_failures_is_a_duplicate_too(out: Path) -> None:
+    to = target(out)
+    written = Written(
+        made_by(), 2, [part(to, row("a", source="f.jsonl", line=1))], failures(to, "a")
+    )
+    with pytest.raises(RefusedError, match="'a' at f.jsonl:1 and f.jsonl:9"):
+        commit.plan(to, written)
+
+
+def test_what_was_refused_is_kept_and_found_by_the_same_job(out: Path) -> None:
+    to = target(out)
+    written = Written(made_by(), 2, [part(to, row("a"), row("a"))], [])
+    with pytest.raises(RefusedError):
+        commit.plan(to, written)
+    found = find_kept(str(out), {"inputs": ["f"]}, DIGEST)
+    assert found == (to.run, written)
+    assert find_kept(str(out), {"inputs": ["g"]}, DIGEST) is None
+    assert find_kept(str(out), {"inputs": ["f"]}, "another digest") is None
+
+
+@pytest.mark.parametrize(("policy", "text"), [("first", "one"), ("last", "three")])
+def test_one_of_the_duplicates_can_be_kept(out: Path, policy: str, text: str) -> None:
+    to = target(out, policy)
+    parts = [
+        part(to, row("a", "one", source="f", line=1), row("a", "two", source="f", line=2)),
+        part(to, row("b", "else", source="g", line=1), row("a", "three", source="g", line=2)),
+    ]
+    manifest = published(to, Written(made_by(), 4, parts, []))
+    table = pq.read_table(out / "data")
+    assert sorted(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)) == [
+        ("a", text),
+        ("b", "else"),
+    ]
+    assert (manifest.counts.rows, manifest.counts.duplicates_dropped, manifest.counts.tokens) == (
+        2,
+        2,
+        10,
+    )
+
+
+def test_a_stopped_job_is_not_committed(out: Path) -> None:
+    interrupt.request_stop(2)
+    with pytest.raises(InterruptedJobError):
+        commit.plan(target(out), Written(made_by(), 0, [], []))
+
+
+def test_a_dataset_is_not_written_over(out: Path) -> None:
+    to = target(out)
+    commit.check_free(to.output)
+    published(to, Written(made_by(), 1, [part(to, row("a"))], []))
+    with pytest.raises(ConfigError, match=r"exists already \(it holds manifest.json, data/\)"):
+        commit.check_free(to.output)
+    commit.check_free(target(out, on_exists="overwrite").output)
+
+
+def test_merging_keeps_rows_footer_and_encoding(out: Path) -> None:
+    to = target(out)
+    parts = (part(to, row("a")), part(to, row("b")))
+    merged = commit.merge(to, made_by(), commit.MergeTask(0, parts, ((), ())))
+    assert isinstance(merged, Merged)
+    metadata = pq.read_metadata(merged.file.path)
+    assert (
+        metadata.metadata[b"embed_pipeline"]
+        == pq.read_metadata(parts[0].path).metadata[b"embed_pipeline"]
+    )
+    assert not metadata.row_group(0).column(2).has_dictionary_page
+    assert merged.file.rows == 2

@@ -1,0 +1,152 @@
+"""The settings of an endpoint: what is accepted, what is refused, and what is never shown."""
+
+import pickle
+
+import pytest
+from pydantic import ValidationError
+
+from embed_pipeline.endpoint import Auth, Batching, Endpoint, Retry, Timeouts, keep_alive_seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (0, 0.0),
+        ("0", 0.0),
+        ("0s", 0.0),
+        (10, 10.0),
+        (0.5, 0.5),
+        ("30s", 30.0),
+        ("30m", 1800.0),
+        ("24h", 86400.0),
+        ("1h30m", 5400.0),
+        ("1.5h", 5400.0),
+        (".5s", 0.5),
+        ("1500ms", 1.5),
+        ("2us", 2e-6),
+        ("2µs", 2e-6),
+        (-1, -1.0),
+        ("-1s", -1.0),
+        ("-5m", -300.0),
+    ],
+)
+def test_keep_alive_in_the_forms_the_endpoint_accepts(value: float | str, seconds: float) -> None:
+    assert keep_alive_seconds(value) == pytest.approx(seconds)
+    assert Endpoint(model="m", keep_alive=value).keep_alive == (0 if value == "0" else value)
+
+
+@pytest.mark.parametrize(
+    ("value", "cure"),
+    [
+        ("-1", "write -1 without quotes to keep the model for ever"),
+        ("5", "write 5 without quotes for seconds"),
+        ("1d", "such as '30m' or '24h'"),
+        ("", "such as '30m' or '24h'"),
+        ("abc", "such as '30m' or '24h'"),
+        ("1h-30m", "such as '30m' or '24h'"),
+        ("30 m", "such as '30m' or '24h'"),
+        ("٣s", "such as '30m' or '24h'"),
+        (True, "a number of seconds or a duration such as '30m'"),
+        ([1], "a number of seconds or a duration such as '30m'"),
+        (None, "a number of seconds or a duration such as '30m'"),
+    ],
+)
+def test_keep_alive_that_the_endpoint_would_refuse_is_refused_with_the_cure(
+    value: object, cure: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Endpoint.model_validate({"model": "m", "keep_alive": value})
+    (problem,) = caught.value.errors()
+    assert problem["loc"] == ("keep_alive",)
+    assert cure in problem["msg"]
+
+
+def test_the_defaults() -> None:
+    endpoint = Endpoint(model="all-minilm")
+    assert (endpoint.url, endpoint.keep_alive, endpoint.options) == ("auto", "30m", {})
+    assert endpoint.timeouts == Timeouts(connect=5, load=600, read=120)
+    assert Batching() == Batching(max_texts=32, max_chars=16_000, in_flight=2)
+    assert Retry() == Retry(attempts=8, total_seconds=600)
+
+
+@pytest.mark.parametrize("url", ["auto", "embedded"])
+def test_words_for_an_address_are_kept_and_shown(url: str) -> None:
+    endpoint = Endpoint(url=url, model="m")
+    assert (endpoint.url, endpoint.masked_url) == (url, url)
+
+
+def test_an_address_without_scheme_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'localhost:11434' is not an address"):
+        Endpoint(url="localhost:11434", model="m")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model": ""},
+        {"model": "m", "dimensions": 0},
+        {"model": "m", "timeouts": {"read": 0}},
+        {"model": "m", "timeouts": {"read": float("inf")}},
+        {"model": "m", "options": [1]},
+        {"model": "m", "keep-alive": 1},
+    ],
+)
+def test_values_that_cannot_work_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Endpoint.model_validate(values)
+
+
+@pytest.mark.parametrize("values", [{}, {"env": "A", "file": "b"}])
+def test_a_token_has_one_origin(values: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="name one of env and file"):
+        Auth.model_validate(values)
+
+
+@pytest.mark.parametrize("name", ["", "X Key", "X-Këy", "X:"])
+def test_a_name_no_header_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"'{name}' cannot be the name of a header"):
+        Endpoint(model="m", headers={name: "secret"})
+
+
+@pytest.mark.parametrize("value", ["sec\nret", "sec\rret", "secrét", " secret", "sec\x00ret"])
+def test_a_value_no_header_can_have_is_refused_without_showing_it(value: str) -> None:
+    with pytest.raises(ValidationError, match="the value of the header 'X-Key'") as caught:
+        Endpoint(model="m", headers={"X-Key": value})
+    assert "sec" not in str(caught.value)
+
+
+def test_secrets_are_not_in_the_representation() -> None:
+    endpoint = Endpoint(
+        url="http://alice:secret@host:1/base", model="m", headers={"X-Key": "hidden"}
+    )
+    for shown in (repr(endpoint), str(endpoint), f"{endpoint}", endpoint.masked_url):
+        assert "secret" not in shown
+        assert "alice" not in shown
+        assert "hidden" not in shown
+    assert "http://host:1/base" in repr(endpoint)
+
+
+def test_secrets_are_not_in_a_refusal() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Endpoint.model_validate(
+            {
+                "url": "alice:secret@host",
+                "model": 5,
+                "headers": {"X-Key": ["hidden"]},
+                "auth": "hidden",
+            }
+        )
+    assert "secret" not in str(caught.value)
+    assert "hidden" not in str(caught.value)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Endpoint(model="m").model = "n"
+
+
+def test_settings_survive_pickling() -> None:
+    endpoint = Endpoint(
+        url="https://host", model="m", headers={"A": "b"}, auth=Auth(env="T"), options={"a": [1]}
+    )
+    assert pickle.loads(pickle.dumps(endpoint)) == endpoint  # noqa: S301 (our own bytes)

@@ -1,0 +1,128 @@
+"""What makes the vectors of a run, as found before the first text."""
+
+import json
+
+import numpy as np
+import pytest
+
+from embed_pipeline import errors
+from embed_pipeline.client import Client
+from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.engine import CANARY_TEXTS, find_digest, find_version, inspect
+from tests.support.scripted import DIGEST, DIMENSION, Reply, ScriptedEndpoint, error, vector_of
+
+ONCE = Retry(attempts=1)
+TOO_LONG = "the input length exceeds the context length"
+
+
+def settings(endpoint: ScriptedEndpoint, model: str = "all-minilm") -> Endpoint:
+    return Endpoint(url=endpoint.url.replace("http://", "http://alice:secret@"), model=model)
+
+
+def test_the_facts_of_an_engine(endpoint: ScriptedEndpoint) -> None:
+    found = inspect(settings(endpoint), ONCE)
+    assert found.url == endpoint.url
+    assert found.version == "0.0.0-scripted"
+    assert (found.model, found.digest) == ("all-minilm", DIGEST)
+    assert (found.context, found.dimension) == (256, DIMENSION)
+    assert found.canary.dtype == np.float32
+    assert found.canary.tolist() == [vector_of(text).tolist() for text in CANARY_TEXTS]
+
+
+def test_the_model_is_loaded_before_its_context_is_asked_for(endpoint: ScriptedEndpoint) -> None:
+    inspect(settings(endpoint), ONCE)
+    assert [each.path for each in endpoint.exchanges] == [
+        "/api/version",
+        "/api/tags",
+        "/api/ps",
+        "/api/embed",
+        "/api/ps",
+        "/api/embed",
+    ]
+    assert endpoint.exchanges[3].body["input"] == []
+
+
+def test_a_missing_model_is_an_error_that_says_how_to_get_it(endpoint: ScriptedEndpoint) -> None:
+    endpoint.models = ["llama3:8b", "all-minilm:latest"]
+    with pytest.raises(errors.ModelNotFound) as caught:
+        inspect(settings(endpoint, "nomic-embed-text"), ONCE)
+    assert str(caught.value) == (
+        f"{endpoint.url} has no model 'nomic-embed-text' (it has: all-minilm:latest, llama3:8b); "
+        "get it with: ollama pull nomic-embed-text"
+    )
+
+
+def test_a_server_without_models_says_so(endpoint: ScriptedEndpoint) -> None:
+    endpoint.paths["/api/tags"] = Reply(200, b'{"models":null}')
+    with pytest.raises(errors.ModelNotFound, match=r"\(it has: none\)"):
+        inspect(settings(endpoint), ONCE)
+
+
+def test_a_text_without_a_vector_is_a_row_of_zeros_in_the_canary(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    bad = CANARY_TEXTS[3]
+    endpoint.script = lambda texts: error(400, TOO_LONG) if bad in texts else None
+    canary = inspect(settings(endpoint), ONCE).canary
+    assert canary[3].tolist() == [0.0] * DIMENSION
+    assert np.linalg.norm(canary, axis=1).round(3).tolist() == [1, 1, 1, 0, *[1] * 20]
+
+
+def test_an_endpoint_that_gives_no_vector_at_all_is_an_error(endpoint: ScriptedEndpoint) -> None:
+    endpoint.script = lambda _: error(400, TOO_LONG)
+    with pytest.raises(errors.TextTooLong):
+        inspect(settings(endpoint), ONCE)
+
+
+def test_without_a_list_of_loaded_models_the_context_is_not_known(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    endpoint.paths["/api/ps"] = Reply(404, b"404 page not found")
+    assert inspect(settings(endpoint), ONCE).context is None
+
+
+@pytest.mark.parametrize(
+    "models", [[], [{"name": "other", "context_length": 8}], [{"name": "all-minilm:latest"}]]
+)
+def test_where_the_server_does_not_say_the_context_is_not_known(
+    endpoint: ScriptedEndpoint, models: list[dict[str, object]]
+) -> None:
+    endpoint.paths["/api/ps"] = Reply(200, json.dumps({"models": models}).encode())
+    assert inspect(settings(endpoint), ONCE).context is None
+
+
+def test_a_server_that_refuses_to_tell_its_version_has_none(endpoint: ScriptedEndpoint) -> None:
+    endpoint.paths["/api/version"] = error(400, "no")
+    with Client(settings(endpoint), ONCE) as client:
+        assert find_version(client) == ""
+
+
+def test_another_server_at_the_address_is_an_error(endpoint: ScriptedEndpoint) -> None:
+    endpoint.paths["/api/version"] = Reply(404, b"404 page not found")
+    with pytest.raises(errors.NotAnEndpoint, match=r"correct endpoint\.url"):
+        inspect(settings(endpoint), ONCE)
+
+
+def test_the_digest_is_that_of_the_model_asked_for(endpoint: ScriptedEndpoint) -> None:
+    models = [
+        {"name": "all-minilm:22m", "digest": "aa"},
+        {"name": "all-minilm:latest", "digest": "bb"},
+    ]
+    endpoint.paths["/api/tags"] = Reply(200, json.dumps({"models": models}).encode())
+    with Client(settings(endpoint), ONCE) as client:
+        assert find_digest(client, settings(endpoint, "ALL-MiniLM")) == "bb"
+        assert find_digest(client, settings(endpoint, "all-minilm:22m")) == "aa"
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"), [("0.24.0", "server"), ("", "server"), ("0.24.0-embedded", "embedded")]
+)
+def test_the_embedded_endpoint_is_known_by_its_version(
+    endpoint: ScriptedEndpoint, version: str, kind: str
+) -> None:
+    endpoint.paths["/api/version"] = Reply(200, json.dumps({"version": version}).encode())
+    assert inspect(settings(endpoint), ONCE).kind == kind
+
+
+def test_the_canary_has_24_different_texts() -> None:
+    assert len(set(CANARY_TEXTS)) == 24

@@ -1,0 +1,89 @@
+"""Which endpoint a job means."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from embed_pipeline import errors, locate
+from embed_pipeline.endpoint import Endpoint
+from tests.support.scripted import Reply, ScriptedEndpoint
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Let OLLAMA_HOST name an address where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("OLLAMA_HOST", address)
+        yield address
+
+
+def test_an_address_is_taken_as_it_is_and_not_asked(nobody: str) -> None:
+    endpoint = Endpoint(url=f"http://{nobody}", model="m")
+    with locate.opened(endpoint) as found:
+        assert found is endpoint
+
+
+def test_auto_is_the_server_of_the_environment_if_it_has_the_model(
+    endpoint: ScriptedEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", endpoint.url)
+    asked = Endpoint(url="auto", model="all-minilm", options={"num_ctx": 512})
+    with locate.opened(asked) as found:
+        assert found == asked.model_copy(update={"url": endpoint.url})
+
+
+def test_auto_with_a_server_that_lacks_the_model_says_how_to_get_it(
+    endpoint: ScriptedEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", endpoint.url.replace("http://", "http://alice:secret@"))
+    with (
+        pytest.raises(errors.ConfigError) as caught,
+        locate.opened(Endpoint(model="nomic-embed-text")),
+    ):
+        pass
+    assert str(caught.value) == (
+        f"no server with the model 'nomic-embed-text' answers at {endpoint.url} (OLLAMA_HOST), and "
+        "the embedded endpoint serves all-minilm only, not 'nomic-embed-text'; start the server "
+        "and run: ollama pull nomic-embed-text"
+    )
+
+
+def test_auto_with_nobody_there_says_what_was_tried(nobody: str) -> None:
+    with (
+        pytest.raises(errors.ConfigError, match=f"no server .* answers at http://{nobody}"),
+        locate.opened(Endpoint(model="nomic-embed-text")),
+    ):
+        pass
+
+
+def test_auto_with_a_server_that_refuses_us_does_not_pass_over_it(
+    endpoint: ScriptedEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", endpoint.url)
+    endpoint.paths["/api/tags"] = Reply(401, b'{"error":"unauthorized"}')
+    with pytest.raises(errors.Unauthorized), locate.opened(Endpoint(model="all-minilm")):
+        pass
+
+
+def test_auto_with_a_wrong_ollama_host_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "tcp://host")
+    with (
+        pytest.raises(errors.ConfigError, match="use http or https"),
+        locate.opened(Endpoint(model="all-minilm")),
+    ):
+        pass
+
+
+def test_the_embedded_endpoint_serves_no_other_model() -> None:
+    with (
+        pytest.raises(errors.ConfigError) as caught,
+        locate.opened(Endpoint(url="embedded", model="nomic-embed-text")),
+    ):
+        pass
+    assert str(caught.value) == (
+        "the embedded endpoint serves all-minilm only, not 'nomic-embed-text'; "
+        "set endpoint.url to a server that has it"
+    )

@@ -1,0 +1,35 @@
+"""Progress: written now and then by each writer, added up by readers."""
+
+from pathlib import Path
+
+from embed_pipeline.progress import LOCAL_INTERVAL, Progress, ProgressFile, read_progress, running
+from embed_pipeline.staging import Run
+
+
+def test_writers_add_up(tmp_path: Path) -> None:
+    run = Run(str(tmp_path), "r1")
+    ProgressFile(run, "one").write(Progress(3, 30, 0))
+    ProgressFile(run, "two").write(Progress(4, 40, 1))
+    assert read_progress(run) == Progress(7, 70, 1)
+
+
+def test_nothing_written_yet_is_no_progress(tmp_path: Path) -> None:
+    assert read_progress(Run(str(tmp_path), "r1")) == Progress(0, 0, 0)
+
+
+def test_it_is_due_after_a_while_and_not_again_at_once(tmp_path: Path) -> None:
+    times = iter([0.0, LOCAL_INTERVAL / 2, LOCAL_INTERVAL, LOCAL_INTERVAL, LOCAL_INTERVAL])
+    file = ProgressFile(Run(str(tmp_path), "r1"), "one", lambda: next(times))
+    assert not file.is_due()
+    assert file.is_due()
+    file.write(Progress())
+    assert not file.is_due()
+
+
+def test_runs_that_left_something_are_listed_oldest_first(tmp_path: Path) -> None:
+    for name in ("20260102T000000Z-bb", "20260101T000000Z-aa"):
+        ProgressFile(Run(str(tmp_path), name), "one").write(Progress())
+    assert running(str(tmp_path)) == [
+        Run(str(tmp_path), "20260101T000000Z-aa"),
+        Run(str(tmp_path), "20260102T000000Z-bb"),
+    ]

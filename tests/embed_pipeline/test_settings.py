@@ -1,0 +1,82 @@
+"""Problems of settings, one line each: where, what, and what was probably meant."""
+
+from pydantic import ValidationError
+
+from embed_pipeline.endpoint import Auth
+from embed_pipeline.errors import ConfigError
+from embed_pipeline.settings import Settings, explain, suggestion
+
+
+class Inner(Settings):
+    width: int = 1
+    height: int = 1
+
+
+class Outer(Settings):
+    inner: Inner
+    other: Inner | None = None
+    several: tuple[Inner, ...] = ()
+    auth: Auth | None = None
+
+
+def explained(values: dict[str, object]) -> list[str]:
+    try:
+        Outer.model_validate(values)
+    except ValidationError as error:
+        found = explain(error, Outer, "job.yaml")
+        assert isinstance(found, ConfigError)
+        return str(found).splitlines()
+    return []
+
+
+def test_a_near_name_is_suggested() -> None:
+    assert suggestion("widht", ["width", "height"]) == "; did you mean 'width'?"
+
+
+def test_without_a_near_name_all_are_listed() -> None:
+    assert suggestion("zzz", ["width", "height"]) == "; known here: height, width"
+
+
+def test_every_problem_has_a_line_with_file_and_path() -> None:
+    found = explained({"inner": {"width": "wide"}, "other": {"height": None}})
+    assert [line.partition(": Input")[0] for line in found] == [
+        "job.yaml: inner.width",
+        "job.yaml: other.height",
+    ]
+
+
+def test_an_unknown_key_at_the_top_is_named_with_the_nearest() -> None:
+    assert explained({"inner": {}, "iner": {}}) == [
+        "job.yaml: iner: unknown key; did you mean 'inner'?"
+    ]
+
+
+def test_an_unknown_key_in_a_group_is_named_with_the_nearest() -> None:
+    assert explained({"inner": {"heigth": 1}}) == [
+        "job.yaml: inner.heigth: unknown key; did you mean 'height'?"
+    ]
+
+
+def test_an_unknown_key_in_an_optional_group_is_named_with_the_nearest() -> None:
+    assert explained({"inner": {}, "other": {"heigth": 1}}) == [
+        "job.yaml: other.heigth: unknown key; did you mean 'height'?"
+    ]
+
+
+def test_an_unknown_key_in_a_list_of_groups_is_named_with_the_nearest() -> None:
+    assert explained({"inner": {}, "several": [{}, {"heigth": 1}]}) == [
+        "job.yaml: several.1.heigth: unknown key; did you mean 'height'?"
+    ]
+
+
+def test_a_missing_group_is_named() -> None:
+    assert explained({}) == ["job.yaml: inner: Field required"]
+
+
+def test_our_own_messages_stand_as_they_are() -> None:
+    assert explained({"inner": {}, "auth": {}}) == ["job.yaml: auth: name one of env and file"]
+
+
+def test_values_are_not_shown() -> None:
+    (line,) = explained({"inner": {"width": "secret"}})
+    assert "secret" not in line

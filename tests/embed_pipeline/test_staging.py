@@ -1,0 +1,22 @@
+"""Names of a run's files: staged where renaming is cheap, final where it is a copy."""
+
+from pathlib import Path
+
+from embed_pipeline.staging import Run, new_run, new_writer
+
+
+def test_local_parts_are_staged(tmp_path: Path) -> None:
+    run = Run(str(tmp_path), "r1")
+    assert run.part("data", "w", 3) == f"{tmp_path}/staging/r1/data-w-00003.parquet"
+    assert run.merged(0) == f"{tmp_path}/staging/r1/data-merged-00000.parquet"
+
+
+def test_parts_on_an_object_store_have_their_final_names() -> None:
+    run = Run("s3://bucket/out", "r1")
+    assert run.part("data", "w", 3) == "s3://bucket/out/data/part-r1-w-00003.parquet"
+    assert run.origins("w", 3) == "s3://bucket/out/staging/r1/origins-w-00003.parquet"
+
+
+def test_no_two_runs_or_writers_share_a_name(tmp_path: Path) -> None:
+    assert new_run(str(tmp_path)).run_id != new_run(str(tmp_path)).run_id
+    assert new_writer() != new_writer()

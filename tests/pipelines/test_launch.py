@@ -1,0 +1,238 @@
+"""Whole jobs as processes of their own: what they publish, what they say, how they exit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from embed_pipeline import errors
+from embed_pipeline.manifest import read_manifest
+from embed_pipeline.pipelines.launch import told
+from tests.support.scripted import ScriptedEndpoint, error
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Job:
+    """Run one job file again and again, each time in a process of its own."""
+
+    def __init__(self, folder: Path, endpoint: ScriptedEndpoint) -> None:
+        self.out = folder / "out"
+        self.corpus = folder / "corpus.jsonl"
+        self._file = folder / "job.yaml"
+        self._environ = {**os.environ, "OLLAMA_HOST": endpoint.url}
+        self.settings: dict[str, Any] = {
+            "corpus": {"files": str(self.corpus)},
+            "endpoint": {"url": "auto", "model": "all-minilm"},
+            "retry": {"attempts": 2},
+            "output": {"path": str(self.out)},
+        }
+
+    def documents(self, *found: dict[str, Any]) -> None:
+        self.corpus.write_text("".join(json.dumps(one) + "\n" for one in found))
+
+    def start(self, *flags: str) -> "subprocess.Popen[str]":
+        self._file.write_text(yaml.safe_dump({"job": self.settings}))
+        command = [sys.executable, "-m", "embed_pipeline", "run", str(self._file), *flags]
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=self._environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *flags: str) -> tuple[int, str]:
+        """Return the exit code and what was said."""
+        with self.start(*flags) as process:
+            out, err = process.communicate(timeout=100)
+        assert out == ""
+        return process.returncode, err
+
+    @property
+    def ids(self) -> list[str]:
+        found: list[str] = pq.read_table(self.out / "data")["id"].to_pylist()
+        return found
+
+
+@pytest.fixture
+def job(tmp_path: Path, endpoint: ScriptedEndpoint) -> Job:
+    found = Job(tmp_path, endpoint)
+    found.documents(*({"id": f"d{n}", "text": f"text {n}", "n": n} for n in range(100)))
+    return found
+
+
+def test_a_job_publishes_and_says_so(job: Job, endpoint: ScriptedEndpoint) -> None:
+    code, said = job.run()
+    assert code == 0
+    assert f"endpoint: {endpoint.url} (version 0.0.0-scripted)" in said
+    assert "WARNING" not in said
+    assert "Traceback" not in said
+    assert job.ids == [f"d{n}" for n in range(100)]
+    manifest = read_manifest(str(job.out))
+    assert manifest.columns["n"] == "int64"
+    assert manifest.job["inputs"][0]["path"] == str(job.corpus)
+    assert manifest.counts.documents == 100
+
+
+def test_bad_documents_are_failures_with_file_and_line(job: Job) -> None:
+    with job.corpus.open("ab") as file:
+        file.write(b'{"id": "cut\n{"id": "e", "text": ""}\n{"id": "n", "text": 5}\n{"text": "x"}\n')
+        file.write(b'{"id": "s", "text": "\\ud800"}\n{"id": "0", "text": "a\\u0000b"}\n\xff\n')
+    job.settings["output"]["max_failed_fraction"] = 0.1
+    code, said = job.run()
+    assert code == 0, said
+    failed = pq.read_table(job.out / "failures").to_pylist()
+    assert {one["source"] for one in failed} == {str(job.corpus)}
+    assert {(one["line"], one["kind"]) for one in failed} == {
+        (101, "UnreadableLine"),
+        (102, "EmptyText"),
+        (103, "WrongType"),
+        (104, "MissingField"),
+        (105, "BadCharacter"),
+        (106, "BadCharacter"),
+        (107, "UnreadableLine"),
+    }
+    counts = read_manifest(str(job.out)).counts
+    assert (counts.documents, counts.rows, counts.failed) == (107, 100, 7)
+
+
+def test_more_failures_than_allowed_publish_with_exit_code_3(job: Job) -> None:
+    job.documents({"id": "a", "text": "good"}, {"id": "b", "text": ""})
+    code, said = job.run()
+    assert (code, job.ids) == (3, ["a"])
+    assert "max_failed_fraction" in said
+
+
+def test_one_poison_text_costs_only_itself(job: Job, endpoint: ScriptedEndpoint) -> None:
+    crash = error(400, 'do embedding request: Post "http://127.0.0.1:1/embedding": EOF')
+    endpoint.script = lambda texts: crash if "text 50" in texts else None
+    code, said = job.run()
+    assert code == 0, said
+    (failed,) = pq.read_table(job.out / "failures").to_pylist()
+    assert (failed["id"], failed["kind"], failed["blame"]) == ("d50", "RunnerCrashed", "document")
+    assert len(job.ids) == 99
+
+
+def test_a_limit_makes_a_trial_run(job: Job) -> None:
+    assert job.run("--limit", "7")[0] == 0
+    assert job.ids == [f"d{n}" for n in range(7)]
+
+
+def test_an_existing_output_stops_before_any_request(job: Job, endpoint: ScriptedEndpoint) -> None:
+    assert job.run()[0] == 0
+    asked = len(endpoint.requests) + endpoint.loads
+    code, said = job.run()
+    assert code == 2
+    assert "exists already" in said
+    assert "on_exists" in said
+    assert len(endpoint.requests) + endpoint.loads == asked
+
+
+def test_duplicate_ids_are_refused_and_a_rerun_embeds_nothing_again(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    job.documents({"id": "a", "text": "one"}, {"id": "a", "text": "two"})
+    code, said = job.run()
+    assert code == 4
+    assert f"'a' at {job.corpus}:1 and {job.corpus}:2" in said
+    assert not (job.out / "manifest.json").exists()
+    endpoint.requests.clear()
+    job.settings["corpus"]["on_duplicate"] = "last"
+    code, said = job.run()
+    assert (code, job.ids) == (0, ["a"])
+    assert "reusing 2 vectors" in said
+    assert pq.read_table(job.out / "data")["text"].to_pylist() == ["two"]
+    assert endpoint.texts == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"corpus": {"files": "/no/such/folder/*.jsonl"}}, "/no/such/folder"),
+        ({"endpoint": {"model": "other", "url": "auto"}}, "ollama pull other"),
+        ({"endpoint": {"model": "all-minilm", "url": "ftp://x"}}, "is not an address"),
+        (
+            {"endpoint": {"modle": "x", "model": "y"}},
+            "job.endpoint.modle: unknown key; did you mean",
+        ),
+    ],
+)
+def test_a_job_that_cannot_work_stops_at_once(
+    job: Job, endpoint: ScriptedEndpoint, change: dict[str, Any], message: str
+) -> None:
+    job.settings.update(change)
+    code, said = job.run()
+    assert code == 2
+    assert message in said
+    assert endpoint.requests == []
+
+
+def test_something_else_at_the_address_is_told(job: Job, endpoint: ScriptedEndpoint) -> None:
+    job.settings["endpoint"]["url"] = f"{endpoint.url}/somewhere"
+    code, said = job.run()
+    assert code == 2
+    assert "no embed endpoint answers there" in said
+
+
+def test_wrong_credentials_end_the_job_with_exit_code_1(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    endpoint.script = lambda texts: error(401, "unauthorized") if "text 0" in texts else None
+    code, said = job.run()
+    assert code == 1
+    assert "401 unauthorized" in said
+    assert "Traceback" not in said
+    assert not (job.out / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_job_cleanly_and_keeps_its_parts(
+    job: Job, endpoint: ScriptedEndpoint, number: signal.Signals, code: int
+) -> None:
+    started: list[subprocess.Popen[str]] = []
+
+    def stop(texts: list[str]) -> None:
+        if "text 0" in texts:
+            started[0].send_signal(number)
+
+    endpoint.script = stop
+    process = job.start()
+    started.append(process)
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == code, said
+    assert "nothing is published" in said
+    assert "Traceback" not in said
+    assert not (job.out / "manifest.json").exists()
+
+
+def test_two_processes_do_the_same_job(job: Job) -> None:
+    code, said = job.run("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    assert code == 0, said
+    assert sorted(job.ids) == sorted(f"d{n}" for n in range(100))
+
+
+def test_a_remote_runner_wants_an_address(job: Job) -> None:
+    code, said = job.run("--runner=DataflowRunner")
+    assert code == 2
+    assert "workers of DataflowRunner cannot resolve" in said
+
+
+def test_errors_come_back_from_a_runner_s_text() -> None:
+    text = "Traceback ...\nembed_pipeline.errors.RefusedError: two ids [while running 'Plan']\n"
+    found = told(RuntimeError(text))
+    assert type(found) is errors.RefusedError
+    assert str(found) == "two ids"
+
+
+def test_other_errors_keep_their_last_line() -> None:
+    found = told(RuntimeError("Traceback ...\nOSError: [Errno 28] No space left on device"))
+    assert str(found) == "the pipeline failed: OSError: [Errno 28] No space left on device"

@@ -1,0 +1,230 @@
+"""A real HTTP server on loopback that answers like an endpoint, and as a test's script says."""
+
+import hashlib
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIMENSION = 8
+DIGEST = "d1" * 32
+
+
+class Reply(NamedTuple):
+    """Hold a raw answer."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+Script = Callable[[list[str]], "Reply | Callable[[socket.socket], object] | None"]
+
+
+class Exchange(NamedTuple):
+    """Hold a request that came."""
+
+    path: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+def error(status: int, text: str, **headers: str) -> Reply:
+    """Return an answer in the endpoint's own form of an error."""
+    return Reply(status, json.dumps({"error": text}).encode(), headers)
+
+
+def vector_of(text: str, dimension: int = DIMENSION) -> NDArray[np.float32]:
+    """Return the vector this server gives a text: random, but always the same."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    vector = np.random.default_rng(seed).standard_normal(dimension)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def tokens_of(text: str) -> int:
+    """Return the tokens this server counts: the words, and two."""
+    return len(text.split()) + 2
+
+
+class ScriptedEndpoint:
+    """Answer `/api/embed` and its neighbors; `script` may answer an embed request first.
+
+    Attributes:
+        url: Where it listens.
+        script: Called with each embed request's input; returns a Reply, None for the usual one, or
+            a function that is given the socket, outside of any lock, to write or do what it likes.
+        loading: The answers to the first load-only requests.
+        paths: Answers to other paths, instead of the usual ones.
+        exchanges: Every request of every path, in order of arrival.
+        stopping: Set when the server is to end; a stalling script waits for it.
+        requests: The embed requests' bodies, in order of arrival, load-only ones left out.
+        headers: Each embed request's headers.
+        loads: How many load-only requests came.
+        models: What `/api/tags` lists.
+        expires_at: The expiry `/api/ps` tells once the model is loaded.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.script: Script = lambda _: None
+        self.loading: list[Reply] = []
+        self.paths: dict[str, Reply] = {}
+        self.exchanges: list[Exchange] = []
+        self.stopping = threading.Event()
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.loads = 0
+        self.models = ["all-minilm:latest"]
+        self.expires_at = "2000-01-01T00:00:00Z"
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def texts(self) -> list[str]:
+        """Return every text that was sent, in order of arrival."""
+        return [text for request in self.requests for text in request["input"]]
+
+    def answer(
+        self, path: str, body: dict[str, Any], headers: dict[str, str]
+    ) -> Reply | Callable[[socket.socket], object]:
+        """Return the answer to one request."""
+        self.exchanges.append(Exchange(path, body, headers))
+        if path in self.paths:
+            return self.paths[path]
+        if path.startswith("/base/"):
+            path = path.removeprefix("/base")
+        if path == "/api/version":
+            return _json({"version": "0.0.0-scripted"})
+        if path == "/api/tags":
+            return _json({"models": [{"name": name, "digest": DIGEST} for name in self.models]})
+        if path == "/api/ps":
+            entry = {"name": self.models[0], "expires_at": self.expires_at, "context_length": 256}
+            return _json({"models": [entry]})
+        if path != "/api/embed":
+            return Reply(404, b"404 page not found", {"content-type": "text/plain"})
+        return self._embed(body, headers)
+
+    def _embed(
+        self, body: dict[str, Any], headers: dict[str, str]
+    ) -> Reply | Callable[[socket.socket], object]:
+        texts = body["input"]
+        with self._lock:
+            if not texts:
+                self.loads += 1
+                if self.loading:
+                    return self.loading.pop(0)
+                return _json({"model": body["model"], "embeddings": []})
+            self.requests.append(body)
+            self.headers.append(headers)
+            scripted = self.script(texts)
+        return scripted or embedded(texts, body.get("dimensions") or DIMENSION)
+
+
+def embedded(texts: list[str], dimension: int = DIMENSION) -> Reply:
+    """Return the usual answer to texts."""
+    return _json(
+        {
+            "model": "all-minilm",
+            "embeddings": [vector_of(text, dimension).tolist() for text in texts],
+            "total_duration": 5_000_000,
+            "load_duration": 1_000_000,
+            "prompt_eval_count": sum(map(tokens_of, texts)),
+        }
+    )
+
+
+class Together:
+    """Be a script that answers only once so many requests are under way at the same time.
+
+    Attributes:
+        most: How many were under way at once, at most.
+    """
+
+    def __init__(self, parties: int) -> None:
+        self.most = 0
+        self._under_way = 0
+        self._lock = threading.Lock()
+        self._barrier = threading.Barrier(parties, timeout=30)
+
+    def __call__(self, texts: list[str]) -> Callable[[socket.socket], object]:
+        """Return the action that waits for the others and then answers as usual."""
+        body = embedded(texts).body
+        head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+
+        def act(connection: socket.socket) -> None:
+            with self._lock:
+                self._under_way += 1
+                self.most = max(self.most, self._under_way)
+            self._barrier.wait()
+            with self._lock:
+                self._under_way -= 1
+            connection.sendall(head.encode() + body)
+
+        return act
+
+
+def _json(found: dict[str, Any]) -> Reply:
+    return Reply(200, json.dumps(found).encode(), {"content-type": "application/json"})
+
+
+def _handler(endpoint: ScriptedEndpoint) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            self._reply(b"")
+
+        def do_POST(self) -> None:
+            self._reply(self.rfile.read(int(self.headers.get("content-length", 0))))
+
+        def _reply(self, body: bytes) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            found = json.loads(body) if body else {}
+            reply = endpoint.answer(self.path, found, headers)
+            if not isinstance(reply, Reply):
+                reply(self.connection)
+                self.close_connection = True
+                return
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(reply.body)))
+            self.end_headers()
+            self.wfile.write(reply.body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+@contextmanager
+def scripted(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedEndpoint]:
+    """Run a scripted endpoint until the block ends."""
+    endpoint = ScriptedEndpoint(tls)
+    try:
+        yield endpoint
+    finally:
+        endpoint.close()

@@ -1,0 +1,426 @@
+"""The embed step in a pipeline: order, windows, bounds, failures, metrics."""
+
+import pickle
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import pytest
+from apache_beam.internal import pickler
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult
+from apache_beam.testing import test_pipeline
+from apache_beam.transforms.window import (
+    FixedWindows,
+    GlobalWindow,
+    IntervalWindow,
+    SlidingWindows,
+    TimestampedValue,
+)
+
+from embed_pipeline.endpoint import Auth, Batching, Endpoint, Retry
+from embed_pipeline.errors import ConfigError
+from embed_pipeline.records import Document, Embedded, Failed
+from embed_pipeline.transforms.embed import NAMESPACE, EmbedDoFn, EmbedText
+from embed_pipeline.transforms.read import ReadResult
+from tests.support.scripted import (
+    DIGEST,
+    Reply,
+    ScriptedEndpoint,
+    Together,
+    error,
+    tokens_of,
+    vector_of,
+)
+
+ONCE = Retry(attempts=1)
+TOO_LONG = "the input length exceeds the context length"
+
+
+class Seen(NamedTuple):
+    """Hold an element as it came out of a step."""
+
+    value: Any
+    timestamp: float
+    window: object
+
+
+class Collect(beam.DoFn):
+    """Write each element to a file, in the order in which they come."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def process(
+        self,
+        element: Any,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        window: Any = beam.DoFn.WindowParam,
+    ) -> None:
+        with self.path.open("ab") as stream:
+            pickle.dump(tuple(Seen(element, float(timestamp), window)), stream)
+
+
+def seen(path: Path) -> list[Seen]:
+    """Return what was collected in a file."""
+    found = []
+    if path.exists():
+        with path.open("rb") as stream:
+            while stream.peek(1):
+                found.append(Seen(*pickle.load(stream)))  # noqa: S301 (our own bytes)
+    return found
+
+
+def settings(endpoint: ScriptedEndpoint, **values: Any) -> Endpoint:
+    return Endpoint(url=endpoint.url, model="all-minilm", **values)
+
+
+def run(
+    folder: Path,
+    elements: Iterable[Any],
+    endpoint: Endpoint,
+    *,
+    batching: Batching | None = None,
+    retry: Retry = ONCE,
+    window: Callable[[Any], Any] | None = None,
+) -> PipelineResult:
+    """Run EmbedText and collect each of its outputs in a file of its name."""
+    pipeline = test_pipeline.TestPipeline("FnApiRunner")
+    with pipeline:
+        documents = pipeline | beam.Create(list(elements), reshuffle=False)
+        if window is not None:
+            documents = window(documents)
+        result = documents | EmbedText(endpoint, batching or Batching(), retry)
+        for name, output in result._asdict().items():
+            output | f"Collect {name}" >> beam.ParDo(Collect(folder / name))
+    return pipeline.result
+
+
+def texts(count: int) -> list[Document]:
+    return [Document(f"id-{number}", f"text {number}") for number in range(count)]
+
+
+def test_rows_come_in_the_order_of_the_documents_with_vectors_and_attributes(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    documents = [d._replace(attributes={"n": n}, line=n + 1) for n, d in enumerate(texts(70))]
+    run(tmp_path, documents, settings(endpoint))
+    rows = [each.value for each in seen(tmp_path / "embedded")]
+    assert [Document(*row[:5]) for row in rows] == documents
+    assert all(type(row) is Embedded for row in rows)
+    assert [row.vector.tolist() for row in rows] == [
+        vector_of(document.text).tolist() for document in documents
+    ]
+    assert {row.model for row in rows} == {"all-minilm"}
+    assert {row.truncated for row in rows} == {None}
+    assert sum(row.token_count for row in rows) == sum(tokens_of(d.text) for d in documents)
+
+
+def test_strings_mappings_and_rows_are_documents(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    elements = ["a", {"id": 7, "text": "b", "year": 1999}, beam.Row(id="8", text="c")]
+    run(tmp_path, elements, settings(endpoint))
+    rows = [each.value for each in seen(tmp_path / "embedded")]
+    assert [(row.text, row.attributes) for row in rows] == [
+        ("a", {}),
+        ("b", {"year": 1999}),
+        ("c", {}),
+    ]
+    assert [row.id for row in rows[1:]] == ["7", "8"]
+
+
+def test_windows_and_timestamps_are_each_elements_own(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    elements = [Document("0", "a"), Document("1", ""), Document("2", "c"), Document("3", "d")]
+
+    def window(documents: Any) -> Any:
+        return (
+            documents
+            | beam.Map(lambda document: TimestampedValue(document, 7 * int(document.id)))
+            | beam.WindowInto(FixedWindows(10))
+        )
+
+    run(tmp_path, elements, settings(endpoint), window=window)
+    assert [(e.value.id, e.timestamp, e.window) for e in seen(tmp_path / "embedded")] == [
+        ("0", 0, IntervalWindow(0, 10)),
+        ("2", 14, IntervalWindow(10, 20)),
+        ("3", 21, IntervalWindow(20, 30)),
+    ]
+    assert [(e.value.id, e.timestamp, e.window) for e in seen(tmp_path / "failed")] == [
+        ("1", 7, IntervalWindow(0, 10))
+    ]
+    assert [e.value for e in seen(tmp_path / "received")] == [4]
+
+
+def test_an_element_in_several_windows_stays_in_all_of_them(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    def window(documents: Any) -> Any:
+        timed = documents | beam.Map(lambda text: TimestampedValue(text, 12))
+        return timed | beam.WindowInto(SlidingWindows(10, 5))
+
+    run(tmp_path, ["a"], settings(endpoint), window=window)
+    assert {e.window for e in seen(tmp_path / "embedded")} == {
+        IntervalWindow(5, 15),
+        IntervalWindow(10, 20),
+    }
+    assert endpoint.requests[-1]["input"] == ["a"]
+
+
+def test_requests_are_bounded_by_count(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    run(tmp_path, texts(7), settings(endpoint), batching=Batching(max_texts=3, in_flight=1))
+    sizes = [len(r["input"]) for r in endpoint.requests if r["input"][0].startswith("text")]
+    assert sizes == [3, 3, 1]
+
+
+def test_requests_are_bounded_by_characters(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    elements = ["aaaa", "bbbb", "cc", "d" * 30, "e"]
+    run(tmp_path, elements, settings(endpoint), batching=Batching(max_chars=10, in_flight=1))
+    inputs = [r["input"] for r in endpoint.requests if set(r["input"]) & set(elements)]
+    assert inputs == [["aaaa", "bbbb", "cc"], ["d" * 30], ["e"]]
+
+
+def test_as_many_requests_are_under_way_as_allowed_and_no_more(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    together = Together(3)
+    endpoint.script = lambda batch: together(batch) if batch[0].startswith("text") else None
+    run(tmp_path, texts(18), settings(endpoint), batching=Batching(max_texts=2, in_flight=3))
+    assert [e.value.id for e in seen(tmp_path / "embedded")] == [d.id for d in texts(18)]
+    assert together.most == 3
+
+
+def test_the_model_is_loaded_before_the_first_text(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    run(tmp_path, texts(3), settings(endpoint))
+    embeds = [e.body["input"] for e in endpoint.exchanges if e.path == "/api/embed"]
+    assert embeds[0] == []
+
+
+def test_each_document_is_either_embedded_or_failed(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    endpoint.script = lambda batch: error(400, TOO_LONG) if "long" in batch else None
+    elements = [
+        Document("1", "good"),
+        Document("2", "long", {"year": 1999}, "a.jsonl", 2),
+        Document("3", " "),
+        {"text": "no id"},
+        Document("5", "bad\ud800"),
+        6,
+        Document("7", "good too"),
+    ]
+    run(tmp_path, elements, settings(endpoint))
+    assert [e.value.id for e in seen(tmp_path / "embedded")] == ["1", "7"]
+    failed = {e.value.kind: e.value for e in seen(tmp_path / "failed")}
+    assert set(failed) == {"TextTooLong", "EmptyText", "MissingField", "BadCharacter", "WrongType"}
+    assert failed["TextTooLong"] == Failed(
+        id="2",
+        text="long",
+        attributes='{"year":1999}',
+        source="a.jsonl",
+        line=2,
+        stage="embed",
+        kind="TextTooLong",
+        blame="document",
+        message=f"POST {endpoint.url}/api/embed: 400 {TOO_LONG} "
+        "(shorten it, or use a model with a longer context)",
+        http_status=400,
+        attempts=1,
+        endpoint=endpoint.url,
+    )
+    assert (failed["BadCharacter"].id, failed["BadCharacter"].text) == ("5", "bad\\ud800")
+    assert (failed["WrongType"].id, failed["WrongType"].text) == (None, "6")
+    assert failed["MissingField"].text == "{'text': 'no id'}"
+
+
+def test_received_sums_up_to_the_documents(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    run(tmp_path, [*texts(40), Document("x", ""), 5], settings(endpoint))
+    assert sum(e.value for e in seen(tmp_path / "received")) == 42
+    assert all(isinstance(e.window, GlobalWindow) for e in seen(tmp_path / "received"))
+
+
+def test_an_empty_input_gives_nothing_but_the_provenance(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    run(tmp_path, [], settings(endpoint))
+    assert [
+        e.value for name in ("embedded", "failed", "received") for e in seen(tmp_path / name)
+    ] == []
+    (found,) = seen(tmp_path / "provenance")
+    assert (found.value["model"], found.value["digest"]) == ("all-minilm", DIGEST)
+    assert found.value["endpoint"] == endpoint.url
+
+
+def test_failures_of_reading_are_among_the_failures(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    unread = Failed(None, None, None, "a.jsonl", 3, "read", "UnreadableLine", "document", "why")
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        read = ReadResult(
+            pipeline | "Good" >> beam.Create([Document("1", "a"), Document("2", "")]),
+            pipeline | "Bad" >> beam.Create([unread]),
+        )
+        failed = (read | EmbedText(settings(endpoint))).failed
+        failed | beam.ParDo(Collect(tmp_path / "failed"))
+    assert sorted(e.value.kind for e in seen(tmp_path / "failed")) == [
+        "EmptyText",
+        "UnreadableLine",
+    ]
+
+
+# The DoFn on its own
+
+
+def test_the_dofn_alone_embeds(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        (
+            pipeline
+            | beam.Create(texts(3), reshuffle=False)
+            | beam.ParDo(EmbedDoFn(settings(endpoint)))
+            | beam.ParDo(Collect(tmp_path / "embedded"))
+        )
+    assert [e.value.id for e in seen(tmp_path / "embedded")] == ["id-0", "id-1", "id-2"]
+
+
+@pytest.mark.parametrize(
+    ("element", "message"),
+    [
+        (Document("7", " "), "document '7': the text is empty.* \\[EmptyText\\]; EmbedDoFn"),
+        (Document("7", "long"), "document '7': POST .*400 .*\\[TextTooLong\\].*failures='failed'"),
+        ({"text": "a"}, "an element has no id.*failures='failed'"),
+    ],
+)
+def test_the_dofn_alone_fails_the_bundle_with_the_first_failed_text(
+    endpoint: ScriptedEndpoint, element: Any, message: str
+) -> None:
+    endpoint.script = lambda batch: error(400, TOO_LONG) if "long" in batch else None
+    pipeline = test_pipeline.TestPipeline("FnApiRunner")
+    pipeline | beam.Create(["a", element]) | beam.ParDo(EmbedDoFn(settings(endpoint)))
+    with pytest.raises(Exception, match=message):
+        pipeline.run()
+
+
+def test_what_concerns_every_text_fails_the_job_with_its_cure(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    endpoint.script = lambda _: error(404, 'model "m" not found, try pulling it first')
+    with pytest.raises(Exception, match=r"pull the model there, or correct endpoint\.model"):
+        run(tmp_path, texts(3), settings(endpoint))
+
+
+@pytest.mark.parametrize("url", ["auto", "embedded"])
+@pytest.mark.parametrize("step", [EmbedDoFn, EmbedText])
+def test_an_address_that_only_a_launcher_can_resolve_is_refused_with_the_cure(
+    url: str, step: Callable[[Endpoint], object]
+) -> None:
+    with pytest.raises(ConfigError, match=rf"'{url}'.*locate\.opened"):
+        step(Endpoint(url=url, model="m"))
+
+
+def test_the_dofn_survives_pickling(endpoint: ScriptedEndpoint) -> None:
+    dofn = EmbedDoFn(settings(endpoint), batching=Batching(max_texts=2), failures="failed")
+    copy = pickler.loads(pickler.dumps(dofn))
+    copy.setup()
+    copy.start_bundle()
+    copy.teardown()
+    assert pickler.loads(pickler.dumps(copy)) is not copy
+
+
+def pool_threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith("embed_")]
+
+
+def test_no_thread_outlives_the_pipeline(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    run(tmp_path, texts(5), settings(endpoint))
+    assert pool_threads() == []
+
+
+def test_no_thread_outlives_a_pipeline_that_failed(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    endpoint.script = lambda _: error(401, "unauthorized")
+    with pytest.raises(Exception, match=r"endpoint\.auth"):
+        run(tmp_path, texts(5), settings(endpoint))
+    assert pool_threads() == []
+
+
+def test_a_setup_that_failed_is_reported_and_can_be_torn_down(
+    endpoint: ScriptedEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EMBED_TOKEN", raising=False)
+    dofn = EmbedDoFn(settings(endpoint, auth=Auth(env="EMBED_TOKEN")))
+    with pytest.raises(ConfigError, match="environment variable EMBED_TOKEN holds no token"):
+        dofn.setup()
+    dofn.teardown()
+
+
+def test_several_threads_of_workers_lose_nothing(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    options = PipelineOptions(["--direct_running_mode=multi_threading", "--direct_num_workers=3"])
+    with test_pipeline.TestPipeline("FnApiRunner", options=options) as pipeline:
+        result = (
+            pipeline
+            | beam.Create(texts(60))
+            | beam.Reshuffle()
+            | EmbedText(settings(endpoint), Batching(max_texts=4))
+        )
+        counted = result.received | beam.CombineGlobally(sum)
+        counted | "Received" >> beam.ParDo(Collect(tmp_path / "received"))
+        ids = result.embedded | beam.Map(lambda row: row.id) | beam.combiners.ToList()
+        ids | "Ids" >> beam.ParDo(Collect(tmp_path / "ids"))
+    assert [e.value for e in seen(tmp_path / "received")] == [60]
+    assert sorted(seen(tmp_path / "ids")[0].value) == sorted(d.id for d in texts(60))
+    assert pool_threads() == []
+
+
+# Metrics
+
+
+def metrics(result: PipelineResult) -> tuple[dict[str, int], dict[str, Any]]:
+    """Return the step's counters and distributions."""
+    found = result.metrics().query()
+    return (
+        {m.key.metric.name: m.committed for m in found["counters"] if of_ours(m)},
+        {m.key.metric.name: m.committed for m in found["distributions"] if of_ours(m)},
+    )
+
+
+def of_ours(metric: Any) -> bool:
+    return bool(metric.key.metric.namespace == NAMESPACE)
+
+
+def test_the_metrics_say_what_it_took(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    busy = [error(503, "server busy, please try again.", **{"retry-after": "1"})]
+
+    def script(batch: list[str]) -> Reply | None:
+        if not batch[0].startswith("text"):
+            return None
+        if busy:
+            return busy.pop()
+        return error(400, TOO_LONG) if "text 5" in batch else None
+
+    endpoint.script = script
+    elements = [*texts(7), Document("x", "")]
+    batching = Batching(max_texts=4, in_flight=1)
+    counters, distributions = metrics(
+        run(tmp_path, elements, settings(endpoint), batching=batching, retry=Retry(attempts=2))
+    )
+    sent = [r["input"] for r in endpoint.requests if r["input"][0].startswith("text")]
+    assert [len(batch) for batch in sent] == [4, 4, 3, 1, 2, 1, 1]
+    assert counters["texts"] == 7
+    assert counters["tokens"] == 6 * tokens_of("text 0")
+    assert counters["requests"] == len(sent) == 7
+    assert counters["retries"] == 1
+    assert counters["failures"] == 2
+    assert (counters["server_ms"], counters["load_ms"]) == (15, 3)
+    assert counters["cumulativeThrottlingSeconds"] == 1
+    assert distributions["request_ms"].count == 3
+    batches = distributions["batch_texts"]
+    assert (batches.count, batches.sum, batches.min, batches.max) == (3, 6, 1, 4)

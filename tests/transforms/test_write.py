@@ -1,0 +1,178 @@
+"""WriteDataset on a real pipeline: one committed dataset that every reader opens."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import boto3
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.transforms.window import FixedWindows, TimestampedValue
+from moto.server import ThreadedMotoServer
+
+from embed_pipeline.endpoint import Batching, Endpoint
+from embed_pipeline.errors import ConfigError, Unauthorized
+from embed_pipeline.manifest import read_manifest
+from embed_pipeline.output import Output
+from embed_pipeline.pipelines.launch import told
+from embed_pipeline.transforms.embed import EmbedText
+from embed_pipeline.transforms.write import WriteDataset
+from tests.support.scripted import ScriptedEndpoint, error, vector_of
+
+DOCUMENTS = [{"id": f"d{n}", "text": f"text {n}", "n": n} for n in range(100)]
+
+
+@pytest.fixture(autouse=True)
+def _quiet_beam() -> None:
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+
+
+def write(
+    endpoint: ScriptedEndpoint, documents: list[Any], transform: WriteDataset, **options: Any
+) -> None:
+    where = Endpoint(url=endpoint.url, model="all-minilm")
+    with TestPipeline("FnApiRunner", **options) as p:
+        _ = p | beam.Create(documents, reshuffle=False) | EmbedText(where) | transform
+
+
+def test_every_reader_opens_the_bare_folder(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    write(endpoint, DOCUMENTS, WriteDataset(str(tmp_path / "out"), attributes={"n": "int64"}))
+    folder = tmp_path / "out" / "data"
+    tables = [
+        pq.read_table(folder).to_pandas(),
+        pd.read_parquet(folder),
+        pl.read_parquet(folder).to_pandas(),
+        duckdb.sql(f"select * from '{folder}/*.parquet'").df(),
+    ]
+    for table in tables:
+        assert table["id"].tolist() == [f"d{n}" for n in range(100)]
+        assert table["n"].tolist() == list(range(100))
+        assert np.array_equal(np.stack(table["vector"].tolist())[7], vector_of("text 7"))
+    assert pl.read_parquet(folder).schema["vector"] == pl.Array(pl.Float32, 8)
+    similar = duckdb.sql(
+        "select array_cosine_similarity(vector::FLOAT[8], vector::FLOAT[8]) "
+        f"from '{folder}/*.parquet'"
+    ).fetchall()
+    assert all(abs(one[0] - 1) < 1e-5 for one in similar)
+
+
+def test_documents_are_rows_or_failures(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    documents = [*DOCUMENTS, {"id": "empty", "text": " "}, {"id": "typed", "text": "x", "n": "one"}]
+    write(endpoint, documents, WriteDataset(str(tmp_path), attributes={"n": "int64"}))
+    counts = read_manifest(str(tmp_path)).counts
+    assert (counts.documents, counts.rows, counts.failed) == (102, 100, 2)
+    failed = pq.read_table(tmp_path / "failures").sort_by("id").to_pylist()
+    assert [(one["id"], one["stage"], one["kind"]) for one in failed] == [
+        ("empty", "embed", "EmptyText"),
+        ("typed", "write", "BadAttribute"),
+    ]
+
+
+def test_undeclared_attributes_are_kept_as_json(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    write(endpoint, DOCUMENTS[:2], WriteDataset(str(tmp_path)))
+    assert pq.read_table(tmp_path / "data")["attributes"].to_pylist() == ['{"n":0}', '{"n":1}']
+
+
+def test_plain_strings_get_an_id_of_their_own(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    write(endpoint, ["one", "two"], WriteDataset(str(tmp_path)))
+    ids = pq.read_table(tmp_path / "data")["id"].to_pylist()
+    assert len(set(ids)) == 2
+    assert all(len(one) == 64 for one in ids)
+
+
+def test_windows_of_the_input_do_not_matter(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    where = Endpoint(url=endpoint.url, model="all-minilm")
+    with TestPipeline("FnApiRunner") as p:
+        _ = (
+            p
+            | beam.Create(DOCUMENTS, reshuffle=False)
+            | beam.Map(lambda document: TimestampedValue(document, document["n"]))
+            | beam.WindowInto(FixedWindows(10))
+            | EmbedText(where, Batching(max_texts=7))
+            | WriteDataset(str(tmp_path))
+        )
+    assert read_manifest(str(tmp_path)).counts.rows == 100
+
+
+def test_no_documents_give_an_empty_dataset(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    write(endpoint, [], WriteDataset(str(tmp_path)))
+    assert pq.read_table(tmp_path / "data").num_rows == 0
+
+
+def test_two_processes_lose_and_double_nothing(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    write(
+        endpoint,
+        DOCUMENTS,
+        WriteDataset(str(tmp_path)),
+        options=beam.options.pipeline_options.PipelineOptions(
+            ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
+        ),
+    )
+    ids = pq.read_table(tmp_path / "data")["id"].to_pylist()
+    assert sorted(ids) == sorted(f"d{n}" for n in range(100))
+
+
+def test_an_error_of_the_server_publishes_nothing(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    endpoint.script = lambda texts: error(401, "no") if "text 50" in texts else None
+    with pytest.raises(Exception, match="401 no") as found:
+        write(endpoint, DOCUMENTS, WriteDataset(str(tmp_path)))
+    assert type(told(found.value)) is Unauthorized
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_an_existing_dataset_is_refused_before_anything_runs(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    write(endpoint, ["one"], WriteDataset(str(tmp_path)))
+    asked = len(endpoint.requests)
+    with pytest.raises(ConfigError, match="exists already"):
+        WriteDataset(str(tmp_path))
+    assert len(endpoint.requests) == asked
+
+
+def test_an_attribute_cannot_take_a_column_s_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="vector"):
+        WriteDataset(str(tmp_path), attributes={"vector": "string"})
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Run a local S3 server with one bucket; yield the URL of a folder in it."""
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ):
+        monkeypatch.setenv(name, value)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="vectors")
+    yield f"s3://vectors/out?endpoint_override={host}:{port}&scheme=http"
+    server.stop()
+
+
+def test_a_dataset_on_an_object_store(endpoint: ScriptedEndpoint, bucket: str) -> None:
+    write(endpoint, DOCUMENTS, WriteDataset(bucket, attributes={"n": "int64"}))
+    first = read_manifest(bucket)
+    write(
+        endpoint,
+        DOCUMENTS[:10],
+        WriteDataset(Output(path=bucket, on_exists="overwrite"), attributes={"n": "int64"}),
+    )
+    second = read_manifest(bucket)
+    server = f"http://{bucket.partition('endpoint_override=')[2].partition('&')[0]}"
+    listed = boto3.client("s3", endpoint_url=server).list_objects_v2(Bucket="vectors")["Contents"]
+    names = sorted(one["Key"] for one in listed if not one["Key"].endswith("/"))
+    assert (first.counts.rows, second.counts.rows) == (100, 10)
+    assert names == ["out/" + second.data[0].path, "out/manifest.json"]

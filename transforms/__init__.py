@@ -1,0 +1,1 @@
+"""How documents flow through a Beam pipeline: one step of the flow per module, wiring only."""
