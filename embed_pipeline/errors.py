@@ -1,10 +1,10 @@
 """Every error of this package, as one tree.
 
     EmbedPipelineError
-      ConfigError            the job file, a flag or the input as a whole is wrong      exit code 2
-      RefusedError           going on would damage or mix datasets                      exit code 4
-      InterruptedJobError    a signal asked the job to stop                             exit code 130
-      DatasetError           a dataset or a part of it cannot be read or written        exit code 1
+      ConfigError            the job file, a flag or the input as a whole is wrong     exit code 2
+      RefusedError           going on would damage or mix datasets                     exit code 4
+      InterruptedJobError    a signal asked the job to stop                            exit code 130
+      DatasetError           a dataset or a part of it cannot be read or written       exit code 1
       DocumentError          one document's fault, found without asking the endpoint
         UnreadableLine         a line is not what its format promises
         MissingField           a document has no text or no id

@@ -165,9 +165,8 @@ class Endpoint:
     def _vectors(
         self, call: EmbedRequest, engine: Engine, abandoned: Callable[[], bool]
     ) -> tuple[Vectors, int]:
-        # Tokenizing belongs to the turn: done beside another request's computing it takes a
-        # processor from that, and the threads that compute wait for each other (measured on 2
-        # cores: 5 to 10 % slower).
+        # Tokenizing is part of the turn: done beside another request's computing it only takes
+        # processors from that, whose threads then wait for each other.
         context = Context(call.runner.num_ctx)
         tokens = self._tokenizer.encode(call.texts, context, truncate=call.truncate)
         return engine.embed(tokens, abandoned), sum(map(len, tokens))

@@ -108,7 +108,8 @@ class Engine:
 
     Args:
         graph: The path of the built graph.
-        threads: How many threads compute; 0 for one on each processor this process may use.
+        threads: How many threads compute; never more than one on each processor this process may
+            use, and as many where it is 0 or less.
 
     Raises:
         ConfigError: The graph cannot be loaded.
@@ -116,7 +117,8 @@ class Engine:
 
     def __init__(self, graph: Path, threads: int = 0) -> None:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        processors = available_processors()
+        options.intra_op_num_threads = min(threads, processors) if threads > 0 else processors
         options.inter_op_num_threads = 1
         # Between two requests the threads sleep: the processors are the pipeline's too.
         options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -155,6 +157,13 @@ class Engine:
                 mask[row, : len(texts[index])] = 1
             vectors[rows] = self._session.run(None, {"ids": ids, "mask": mask})[0]
         return vectors
+
+
+def available_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def micro_batches(lengths: Sequence[int]) -> Iterator[list[int]]:

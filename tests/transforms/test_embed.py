@@ -168,7 +168,7 @@ def test_an_element_in_several_windows_stays_in_all_of_them(
         IntervalWindow(5, 15),
         IntervalWindow(10, 20),
     }
-    assert endpoint.requests[-1]["input"] == ["a"]
+    assert endpoint.texts.count("a") == 1
 
 
 def test_requests_are_bounded_by_count(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
