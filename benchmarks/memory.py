@@ -1,6 +1,6 @@
 """Peak memory of the local pipeline over a small and over a large corpus.
 
-    python -m benchmarks.memory
+python -m benchmarks.memory
 """
 
 from benchmarks.canned import canned

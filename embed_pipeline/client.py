@@ -1,38 +1,25 @@
-"""The HTTP client of an endpoint: one request, retried where that can help.
+"""The client of an endpoint: one request, retried where that can help."""
 
-The only module that imports httpx.
-"""
-
-import os
-import re
-import ssl
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple, Self
-from urllib.parse import unquote, urlsplit
 
-import httpx
 import orjson
 import tenacity
 
 from embed_pipeline import answer, errors, interrupt
 from embed_pipeline.answer import Answer
-from embed_pipeline.classify import classify
 from embed_pipeline.endpoint import Endpoint, Retry, keep_alive_seconds
+from embed_pipeline.model_names import same_model
+from embed_pipeline.transport import Transport
 
 FIRST_WAIT = 0.5  # seconds, doubled at each try, fully jittered
 LONGEST_WAIT = 30.0
 SHORTEST_READ = 30.0  # seconds to wait for an answer at least, however fast the endpoint was
 SLOWER_THAN_EXPECTED = 8.0  # times the expected duration, before an answer is given up
 SMALL_BODY = 1 << 20  # bytes an answer without vectors may have
-LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 VECTOR_BYTES = 1 << 18  # bytes one vector may take: 8,192 values of up to 32 characters
-
-
-_NO_TRUST = re.compile("CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER")
 
 
 class Tries(NamedTuple):
@@ -65,21 +52,11 @@ class Client:
         self._keep_alive: Any = endpoint.keep_alive
         self._dimension: int | None = endpoint.dimensions
         self._seconds_per_char: float | None = None
-        self._token = _token(endpoint)
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
-        self._http = httpx.Client(
-            headers=endpoint.headers,
-            timeout=httpx.Timeout(endpoint.timeouts.read, connect=endpoint.timeouts.connect),
-            limits=limits,
-            auth=_basic_auth(endpoint),
-            mounts=dict.fromkeys(LOOPBACK),  # never by way of a proxy
-            verify=_verification(endpoint),
-            follow_redirects=False,
-        )
+        self._transport = Transport(endpoint)
 
     def close(self) -> None:
         """Close every connection."""
-        self._http.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -91,15 +68,13 @@ class Client:
         """Return the JSON object at `path`, such as "/api/version".
 
         Raises:
-            EndpointError: As `classify` says; nothing is retried.
+            EndpointError: The last try's error.
         """
-        return self._object(self._exchange("GET", path, None, self._quick(), SMALL_BODY), path)
-
-    def show(self) -> dict[str, Any]:
-        """Return what the endpoint knows of the model (`POST /api/show`)."""
-        body = orjson.dumps({"model": self._endpoint.model})
-        found = self._exchange("POST", "/api/show", body, self._quick(), SMALL_BODY)
-        return self._object(found, "/api/show")
+        seconds = min(SHORTEST_READ, self._endpoint.timeouts.read)
+        found = self._retrying(None)(
+            lambda: self._transport.exchange("GET", path, None, seconds, SMALL_BODY)
+        )
+        return self._object(found, path)
 
     def load(self) -> None:
         """Load the model, with the longer time-out that takes, and decide on keep_alive.
@@ -112,7 +87,7 @@ class Client:
         body = orjson.dumps({**self._fields(), "input": []})
         seconds = self._endpoint.timeouts.load
         self._retrying(None)(
-            lambda: self._exchange("POST", "/api/embed", body, seconds, SMALL_BODY)
+            lambda: self._transport.exchange("POST", "/api/embed", body, seconds, SMALL_BODY)
         )
 
     def embed(self, texts: Sequence[str], tries: int | None = None) -> Tries:
@@ -136,8 +111,12 @@ class Client:
             nonlocal started
             started = time.monotonic()
             limit = SMALL_BODY + VECTOR_BYTES * len(texts)
-            found = self._exchange("POST", "/api/embed", body, self._patience(characters), limit)
-            return answer.parse(found, len(texts), self._dimension, self._request("/api/embed"))
+            found = self._transport.exchange(
+                "POST", "/api/embed", body, self._patience(characters), limit
+            )
+            return answer.parse(
+                found, len(texts), self._dimension, self._transport.request("/api/embed")
+            )
 
         try:
             found = retrying(once)
@@ -188,9 +167,6 @@ class Client:
         patience = max(SHORTEST_READ, SLOWER_THAN_EXPECTED * expected)
         return min(patience, self._retry.total_seconds)
 
-    def _quick(self) -> float:
-        return min(SHORTEST_READ, self._endpoint.timeouts.read)
-
     def _retrying(self, tries: int | None) -> tenacity.Retrying:
         """Return the repetition of one request: attempts and time are both bounded."""
         back_off = tenacity.wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
@@ -221,48 +197,6 @@ class Client:
             reraise=True,
         )
 
-    def _exchange(
-        self, method: str, path: str, body: bytes | None, seconds: float, limit: int
-    ) -> bytes:
-        """Send one request and return its body; a token that was refused is read anew, once."""
-        used = self._token
-        try:
-            return self._send(method, path, body, seconds, limit)
-        except errors.Unauthorized as error:
-            if error.status != 401:
-                raise
-            fresh = _token(self._endpoint)
-            if fresh == used:
-                raise
-            self._token = fresh
-            return self._send(method, path, body, seconds, limit)
-
-    def _send(
-        self, method: str, path: str, body: bytes | None, seconds: float, limit: int
-    ) -> bytes:
-        """Send one request; the answer is read with a deadline and a bound on its size."""
-        headers = {"content-type": "application/json"} if body is not None else {}
-        if self._token:
-            headers["authorization"] = f"Bearer {self._token}"
-        request = self._request(path, method)
-        deadline = time.monotonic() + seconds
-        timeout = httpx.Timeout(seconds, connect=self._endpoint.timeouts.connect)
-        url = self._endpoint.masked_url + path  # httpx logs it; the password is in `auth`
-        with (
-            _transport_errors(request),
-            self._http.stream(
-                method, url, content=body, headers=headers, timeout=timeout
-            ) as response,
-        ):
-            found = _read(response, deadline, limit, request)
-        if response.status_code != 200:
-            raise classify(response.status_code, response.headers, found, request)
-        return found
-
-    def _request(self, path: str, method: str = "POST") -> str:
-        """Return method and address without secrets, to begin a message with."""
-        return f"{method} {self._endpoint.masked_url}{path}"
-
     def _object(self, body: bytes, path: str) -> dict[str, Any]:
         """Return a body that must be a JSON object."""
         try:
@@ -288,19 +222,6 @@ def _sleep(seconds: float) -> None:
         raise errors.InterruptedJobError("stopped while waiting for the endpoint")
 
 
-def same_model(listed: object, asked: str) -> bool:
-    """Tell whether an endpoint's name for a model is the one asked for.
-
-    The tag defaults to `latest`, the origin to the endpoint's own library; case does not matter.
-    """
-    return isinstance(listed, str) and _full_name(listed) == _full_name(asked)
-
-
-def _full_name(name: str) -> str:
-    name = name.strip().lower().removeprefix("registry.ollama.ai/").removeprefix("library/")
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
-
-
 def _seconds_until(moment: str) -> float:
     """Return the seconds from now to an RFC 3339 time; far years (never) are infinite."""
     try:
@@ -310,94 +231,3 @@ def _seconds_until(moment: str) -> float:
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
     return (when - datetime.now(UTC)).total_seconds()
-
-
-def _basic_auth(endpoint: Endpoint) -> httpx.BasicAuth | None:
-    """Return the user name and password of the address, or None where there are none."""
-    parts = urlsplit(endpoint.url)
-    if parts.username is None and parts.password is None:
-        return None
-    return httpx.BasicAuth(unquote(parts.username or ""), unquote(parts.password or ""))
-
-
-def _token(endpoint: Endpoint) -> str | None:
-    """Read the bearer token from where the settings say.
-
-    Raises:
-        ConfigError: The variable is not set, or the file cannot be read.
-    """
-    auth = endpoint.auth
-    if auth is None:
-        return None
-    if auth.env is not None:
-        token = os.environ.get(auth.env, "").strip()
-        where = f"the environment variable {auth.env}"
-    else:
-        path = Path(str(auth.file))
-        where = f"the file {path}"
-        try:
-            token = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise errors.ConfigError(f"endpoint.auth: cannot read {where}: {error}") from error
-    if not token or not token.isascii() or not token.isprintable():
-        raise errors.ConfigError(f"endpoint.auth: {where} holds no token")
-    return token
-
-
-def _verification(endpoint: Endpoint) -> Any:
-    """Return how certificates are verified; always, if need be with one's own authority."""
-    if endpoint.ca_file is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=str(endpoint.ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise errors.ConfigError(
-            f"endpoint.ca_file: cannot read {endpoint.ca_file}: {error}"
-        ) from error
-
-
-def _read(response: httpx.Response, deadline: float, limit: int, request: str) -> bytes:
-    """Read a body, decompressed, up to `limit` bytes and until `deadline`."""
-    chunks: list[bytes] = []
-    size = 0
-    for chunk in response.iter_bytes():
-        size += len(chunk)
-        if size > limit:
-            raise errors.WrongAnswer(f"{request}: the answer is larger than {limit} bytes")
-        if time.monotonic() > deadline:
-            raise errors.RequestTimedOut(f"{request}: the answer did not end in time")
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-@contextmanager
-def _transport_errors(request: str) -> Iterator[None]:
-    """Turn httpx's exceptions into ours."""
-    try:
-        yield
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-        raise transport_error(error, request) from error
-
-
-def transport_error(error: Exception, request: str) -> errors.EndpointError:
-    """Return the error of ours an exception of httpx stands for."""
-    said = str(error) or type(error).__name__
-    kind: type[errors.EndpointError]
-    match error:
-        case httpx.ConnectTimeout() | httpx.PoolTimeout():
-            kind, told = errors.ConnectionFailed, f"no connection in time ({said})"
-        case httpx.TimeoutException():
-            kind, told = errors.RequestTimedOut, f"no answer in time ({said})"
-        case httpx.UnsupportedProtocol() | httpx.InvalidURL() | httpx.TooManyRedirects():
-            kind, told = errors.NotAnEndpoint, f"{said}; correct endpoint.url"
-        case httpx.ConnectError() if _NO_TRUST.search(said):
-            cure = "correct endpoint.url, or name its certificate authority in endpoint.ca_file"
-            kind, told = errors.NotAnEndpoint, f"{said}; {cure}"
-        case httpx.LocalProtocolError():  # its text may hold a header's value
-            kind, told = errors.RequestRejected, "it cannot be sent; correct endpoint.headers"
-        case httpx.DecodingError():
-            kind, told = errors.WrongAnswer, f"the answer cannot be decompressed ({said})"
-        case _:
-            cure = "is the endpoint running, and its address right?"
-            kind, told = errors.ConnectionFailed, f"{said}; {cure}"
-    return kind(f"{request}: {told}")

@@ -15,6 +15,7 @@ from embed_pipeline.errors import ConfigError, DatasetError, InterruptedJobError
 from embed_pipeline.manifest import Counts, DataFile, Manifest
 from embed_pipeline.output import Output
 from embed_pipeline.parts import HashedParquet, PartFile, Written
+from embed_pipeline.progress import running
 from embed_pipeline.provenance import footer
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import MANIFEST, STAGING, Folder, Run
@@ -235,15 +236,16 @@ def check_free(output: Output) -> None:
     """Refuse to write over a dataset, unless the settings say so.
 
     Raises:
-        ConfigError: There is one, or files whose origin nobody knows.
+        ConfigError: There is one, or there are files that no unfinished run left.
     """
     if output.on_exists == "overwrite":
         return
+    unfinished = bool(running(output.path))  # then what stands in the folders is what it left
     stands = [MANIFEST] if files.exists(files.join(output.path, MANIFEST)) else []
     stands += [
         f"{folder}/"
         for folder in ("data", "failures")
-        if files.list_folder(files.join(output.path, folder))
+        if not unfinished and files.list_folder(files.join(output.path, folder))
     ]
     if stands:
         raise ConfigError(

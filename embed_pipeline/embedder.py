@@ -84,18 +84,40 @@ def embed_texts(client: Client, texts: Sequence[str]) -> Outcome:
 
     The texts go in one request. If that cannot succeed for a reason that lies in a text, halves
     of it are sent, in order and without repetition, down to single texts, which are tried as often
-    as the settings say. With k guilty texts among n this takes at most 1 + 2k * ceil(log2 n)
-    requests beside the repetitions of the first and the single ones, and where no text succeeds
-    one more, of a text that always should.
+    as the settings say. A text that failed may have met a server in trouble; so once a text that
+    always should succeed has, it is tried again, alone, before it is blamed.
+
+    With k guilty texts among n this takes at most 1 + 2k * ceil(log2 n) requests, 1 for the text
+    that should succeed and k more, beside the repetitions of the first and the single ones.
 
     Returns:
         As many results as texts, in their order, and what it took.
 
     Raises:
-        EndpointError: No text can succeed (wrong address, no such model, no connection ...).
+        EndpointError: No text can succeed: a wrong address, no such model, no connection, or a
+            server that fails on every text.
         InterruptedJobError: A stop was asked for.
     """
     effort = Effort()
+    results = _bisected(client, texts, effort)
+    doubtful = [
+        place
+        for place, result in enumerate(results)
+        if isinstance(result, Failure) and isinstance(result.error, errors.TransientError)
+    ]
+    if doubtful:
+        _probe(client, effort)
+    for place in doubtful:
+        before = results[place].attempts  # type: ignore[union-attr]
+        (again,) = _bisected(client, [texts[place]], effort)
+        if isinstance(again, Failure):
+            again = again._replace(attempts=before + again.attempts)
+        results[place] = again
+    return results, effort
+
+
+def _bisected(client: Client, texts: Sequence[str], effort: Effort) -> list[Vector | Failure]:
+    """Embed texts in one request, and in halves of it where that cannot succeed."""
     results: list[Vector | Failure] = []
     pending = [texts]
     while pending:
@@ -104,10 +126,7 @@ def embed_texts(client: Client, texts: Sequence[str]) -> Outcome:
         try:
             tries = client.embed(part, None if whole or len(part) == 1 else 1)
         except errors.EndpointError as error:
-            _stop_if_asked(error)
-            effort.count(error.attempts)
-            if error.scope == "job":
-                raise
+            _count_or_raise(error, effort)
             if len(part) == 1:
                 results.append(Failure(error, "document", error.attempts))
             else:
@@ -116,7 +135,24 @@ def embed_texts(client: Client, texts: Sequence[str]) -> Outcome:
             continue
         effort.add(tries)
         results += _vectors(tries, part)
-    return _blamed(client, results, effort), effort
+    return results
+
+
+def _probe(client: Client, effort: Effort) -> None:
+    """Raise the server's error where not even a text succeeds that always should."""
+    try:
+        effort.count(client.embed([PROBE]).attempts)
+    except errors.EndpointError as error:
+        _stop_if_asked(error)
+        raise
+
+
+def _count_or_raise(error: errors.EndpointError, effort: Effort) -> None:
+    """Count a failed request; raise its error where no other text can succeed either."""
+    _stop_if_asked(error)
+    effort.count(error.attempts)
+    if error.scope == "job":
+        raise error
 
 
 def _vectors(tries: Tries, texts: Sequence[str]) -> list[Vector | Failure]:
@@ -141,25 +177,6 @@ def shared_out(total: int, lengths: Sequence[int]) -> list[int]:
         shares[np.argsort(shares - exact, kind="stable")[:left]] += 1
     counts: list[int] = shares.tolist()
     return counts
-
-
-def _blamed(
-    client: Client, results: list[Vector | Failure], effort: Effort
-) -> list[Vector | Failure]:
-    """Blame the server where no text succeeds, not even one that always should."""
-    if any(isinstance(result, Vector) for result in results) or not results:
-        return results
-    if all(isinstance(r, Failure) and isinstance(r.error, errors.TextTooLong) for r in results):
-        return results
-    try:
-        effort.count(client.embed([PROBE]).attempts)
-    except errors.EndpointError as error:
-        _stop_if_asked(error)
-        effort.count(error.attempts)
-        if error.scope == "job":
-            raise
-        return [r._replace(blame="server") if isinstance(r, Failure) else r for r in results]
-    return results
 
 
 def _stop_if_asked(error: Exception) -> None:

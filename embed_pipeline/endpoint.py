@@ -164,7 +164,7 @@ class Batching(Settings):
 class Retry(Settings):
     """Bound the repetition of one request; both bounds hold."""
 
-    attempts: int = Field(default=8, ge=1, description="tries of one request, at most")
+    attempts: int = Field(default=30, ge=1, description="tries of one request, at most")
     total_seconds: Positive = Field(
         default=600.0, description="time for one request with all its tries"
     )

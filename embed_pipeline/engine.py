@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embed_pipeline import errors
-from embed_pipeline.client import Client, same_model
+from embed_pipeline.client import Client
 from embed_pipeline.embedder import Vector, embed_texts
 from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.model_names import same_model
 
 # Texts on which engines and versions are known to differ: case, accents, symbols that touch
 # words, quotes and dashes, scripts, emoji, long words, literal special tokens, white space.

@@ -64,21 +64,31 @@ def wait(seconds: float) -> bool:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[None]:
+def stop_on_signals(*, at_once: bool = False) -> Iterator[None]:
     """Turn SIGINT and SIGTERM into a request to stop, and restore the old handlers at the end.
 
     A SIGINT after that raises KeyboardInterrupt. Outside the main thread, where Python allows no
     handlers, nothing is installed.
+
+    Args:
+        at_once: Raise KeyboardInterrupt at the first signal as well, because the work is done in
+            processes that do not see the request.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    old = {number: signal.signal(number, _handle) for number in _SIGNALS}
+    handle = _raise if at_once else _handle
+    old = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
         yield
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+def _raise(signal_number: int, _frame: FrameType | None) -> None:
+    request_stop(signal_number)
+    raise KeyboardInterrupt
 
 
 def _handle(signal_number: int, _frame: FrameType | None) -> None:

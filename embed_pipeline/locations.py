@@ -80,6 +80,7 @@ def parse(path: str) -> Place:
     prefix = f"{scheme}://{user}@" if user else f"{scheme}://"
     return Place(prefix, key.rstrip("/"), url["options"] or "")
 
+
 GCS_RETRY_SECONDS = 60  # its own default, 15 minutes, looks like a hang
 
 

@@ -13,6 +13,7 @@ from embed_pipeline import files, schema
 from embed_pipeline.attributes import conform
 from embed_pipeline.documents import failed_document
 from embed_pipeline.errors import BadAttribute
+from embed_pipeline.locations import naming
 from embed_pipeline.output import Output
 from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.provenance import footer
@@ -85,7 +86,7 @@ class HashedParquet:
     ) -> None:
         self.path = path
         self.rows = 0
-        self._sink = _HashingSink(files.open_output(path))
+        self._sink = _HashingSink(files.open_output(path), path)
         self._writer = pq.ParquetWriter(
             pa.PythonFile(self._sink, mode="w"),
             arrow_schema,
@@ -122,24 +123,28 @@ class _HashingSink:
 
     closed = False
 
-    def __init__(self, stream: pa.NativeFile) -> None:
+    def __init__(self, stream: pa.NativeFile, path: str) -> None:
         self._stream = stream
+        self._path = path
         self.hash = hashlib.sha256()
         self.bytes = 0
 
     def write(self, data: Any) -> int:
-        self._stream.write(data)
+        with naming(self._path):
+            self._stream.write(data)
         self.hash.update(data)
         self.bytes += len(data)
         return len(data)
 
     def flush(self) -> None:
-        self._stream.flush()
+        with naming(self._path):
+            self._stream.flush()
 
     def close(self) -> None:
         if not self.closed:
             self.closed = True
-            self._stream.close()
+            with naming(self._path):
+                self._stream.close()
 
 
 def _encoding(arrow_schema: pa.Schema, output: Output | None) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import orjson
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from embed_pipeline import __version__, engine, files, locate, search
 from embed_pipeline.client import Client
@@ -19,6 +18,7 @@ from embed_pipeline.endpoint import AUTO, Endpoint, Retry
 from embed_pipeline.errors import EmbedPipelineError, RefusedError
 from embed_pipeline.job import load
 from embed_pipeline.manifest import Manifest, read_manifest
+from embed_pipeline.pipelines.pairs import print_pairs
 from embed_pipeline.progress import read_progress, running
 from embed_pipeline.settings import explain
 from embed_pipeline.staging import MANIFEST
@@ -43,16 +43,10 @@ def invoke(argv: Sequence[str]) -> int:
         return 2
     except click.exceptions.Abort:
         return 130
-    except EmbedPipelineError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"[red]error:[/red] {escape(str(error))}"
-        )
-        return error.exit_code
-    except OSError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"[red]error:[/red] {escape(str(error))}"
-        )
-        return 1
+    except (EmbedPipelineError, OSError) as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"[red]error:[/red] {escape(str(error))}")
+        return error.exit_code if isinstance(error, EmbedPipelineError) else 1
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -125,19 +119,18 @@ def embed(
             found["cosine_similarities"] = similar
         click.echo(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY))
         return
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_row("model", escape(model))
-    table.add_row("dimensions", str(answer.vectors.shape[1]))
-    table.add_row("tokens", str(answer.token_count))
-    table.add_row(
-        "duration", f"{answer.total_ns / 1e6:.1f} ms, {answer.load_ns / 1e6:.1f} ms of it loading"
-    )
+    load = f"{answer.load_ns / 1e6:.1f} ms of it loading"
+    pairs = [
+        ("model", model),
+        ("dimensions", str(answer.vectors.shape[1])),
+        ("tokens", str(answer.token_count)),
+        ("duration", f"{answer.total_ns / 1e6:.1f} ms, {load}"),
+    ]
     for index, (text, vector) in enumerate(zip(inputs, answer.vectors, strict=True)):
-        table.add_row(escape(_short(text)), _first_values(vector))
+        pairs += [("text", repr(_short(text))), ("vector", _first_values(vector))]
         if similar is not None and index < len(similar):
-            table.add_row("", f"cosine {similar[index]:.4f} to {escape(_short(compare or ''))!r}")
-    Console(highlight=False, soft_wrap=True).print(table)
+            pairs.append(("cosine", f"{similar[index]:.4f} to {_short(compare or '')!r}"))
+    print_pairs(Console(highlight=False), pairs)
 
 
 @main.command()
@@ -175,15 +168,15 @@ def check(model: str, url: str) -> None:
     """
     with locate.opened(_endpoint(url, model)) as endpoint:
         found = engine.inspect(endpoint, Retry(attempts=2))
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_row("endpoint", escape(found.url))
-    table.add_row("version", escape(found.version or "unknown"))
-    table.add_row("model", escape(found.model))
-    table.add_row("digest", escape(found.digest or "unknown"))
-    table.add_row("dimension", str(found.dimension))
-    table.add_row("context", f"{found.context} tokens" if found.context else "unknown")
-    Console(highlight=False, soft_wrap=True).print(table)
+    pairs = [
+        ("endpoint", found.url),
+        ("version", found.version or "unknown"),
+        ("model", found.model),
+        ("digest", found.digest or "unknown"),
+        ("dimension", str(found.dimension)),
+        ("context", f"{found.context} tokens" if found.context else "unknown"),
+    ]
+    print_pairs(Console(highlight=False), pairs)
 
 
 @main.command("search")

@@ -7,19 +7,25 @@ import time
 from collections.abc import Sequence
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from embed_pipeline import commit, corpus, errors, interrupt, kept, locate
 from embed_pipeline.attributes import check_names
 from embed_pipeline.client import Client
-from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint
+from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint, Retry
 from embed_pipeline.engine import find_digest, find_version
 from embed_pipeline.files import FileInfo
 from embed_pipeline.job import Job, JobFile
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.pipelines import embed_corpus
-from embed_pipeline.pipelines.options import DEFAULT_RUNNER, LOCAL_RUNNERS, beam_options, runner_name
+from embed_pipeline.pipelines.options import (
+    DEFAULT_RUNNER,
+    LOCAL_RUNNERS,
+    beam_options,
+    runner_name,
+)
 from embed_pipeline.pipelines.terminal import Terminal
+from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.scan import Scan, infer
 from embed_pipeline.staging import new_run
 from embed_pipeline.transforms.write import Commit
@@ -81,7 +87,7 @@ def _preflight(endpoint: Endpoint, terminal: Terminal) -> str:
     Raises:
         ConfigError: What answers is no endpoint, or does not have the model.
     """
-    with Client(endpoint) as client:
+    with Client(endpoint, Retry(attempts=3)) as client:
         try:
             version = find_version(client)
             digest = find_digest(client, endpoint)
@@ -117,6 +123,7 @@ def _run(
         )
     else:
         embed_corpus.build(pipeline, job, run, files)
+    ProgressFile(run, "launcher").write(Progress())  # can the output be written at all?
     began = time.monotonic()
     with terminal.watching(run, scan.documents, exact=scan.exact):
         _execute(pipeline)
@@ -130,14 +137,20 @@ def _execute(pipeline: beam.Pipeline) -> None:
     """Run a pipeline to its end; errors of ours come out as they went in."""
     interrupt.clear()
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # its tracebacks; we tell better
-    with interrupt.stop_on_signals():
+    with interrupt.stop_on_signals(at_once=_works_elsewhere(pipeline.options)):
         try:
             pipeline.run().wait_until_finish()
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             number = interrupt.stop_requested()
             if number is not None:
                 raise Interrupted(number) from error
             raise told(error) from error
+
+
+def _works_elsewhere(options: PipelineOptions) -> bool:
+    """Tell whether the work is done outside this process."""
+    mode = options.view_as(DirectOptions).direct_running_mode
+    return runner_name(options) != DEFAULT_RUNNER or mode == "multi_processing"
 
 
 class Interrupted(errors.InterruptedJobError):
@@ -151,19 +164,23 @@ class Interrupted(errors.InterruptedJobError):
         self.exit_code = 128 + number
 
 
-_TOLD = re.compile(r"^(?:embed_pipeline\.errors\.)(\w+): (.*)$", re.MULTILINE)
+_TOLD = re.compile(r"^embed_pipeline\.errors\.(\w+): (.*)$", re.MULTILINE)
+_WHERE = re.compile(r" \[while running '.*", re.DOTALL)
 
 
 def told(error: BaseException) -> errors.EmbedPipelineError:
-    """Return the error of ours that ended a pipeline: runners pass on its text only."""
-    kind: type[BaseException] = type(error)
-    message = str(error)
-    if not isinstance(error, errors.EmbedPipelineError):
-        found: list[tuple[str, str]] = _TOLD.findall(message)
-        if not found:
-            last = message.strip().splitlines()[-1:] or [type(error).__name__]
-            return errors.EmbedPipelineError(f"the pipeline failed: {last[0]}")
-        kind, message = getattr(errors, found[-1][0], errors.EmbedPipelineError), found[-1][1]
-    ours = kind(re.sub(r" \[while running '.*", "", message))
-    assert isinstance(ours, errors.EmbedPipelineError)  # noqa: S101 (for the type checker)
-    return ours
+    """Return the error of ours that ended a pipeline; some runners pass on its text only."""
+    message = _WHERE.sub("", str(error))
+    if isinstance(error, errors.EmbedPipelineError):
+        return type(error)(message)
+    if isinstance(error, OSError):
+        return errors.DatasetError(
+            f"{message}; nothing is published, whole part files are kept in the staging folder"
+        )
+    found: list[tuple[str, str]] = _TOLD.findall(message)
+    if found:
+        name, text = found[-1]
+        kind: type[errors.EmbedPipelineError] = getattr(errors, name)
+        return kind(text)
+    last = message.strip().splitlines()[-1:] or [type(error).__name__]
+    return errors.EmbedPipelineError(f"the pipeline failed: {last[0]}")

@@ -31,8 +31,11 @@ def beam_options(section: dict[str, Any], flags: Sequence[str]) -> PipelineOptio
     if unknown:
         name = unknown[0].lstrip("-").partition("=")[0]
         raise ConfigError(f"Beam has no option {unknown[0]}{_nearest(name, known)}")
-    if not any(flag.partition("=")[0] == "--runner" for flag in every):
+    given = {flag.partition("=")[0] for flag in every}
+    if "--runner" not in given:
         every.append(f"--runner={DEFAULT_RUNNER}")
+        if "--default_sdk_harness_log_level" not in given:
+            every.append("--default_sdk_harness_log_level=CRITICAL")  # the launcher tells of errors
     return PipelineOptions(every)
 
 

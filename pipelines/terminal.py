@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pyarrow.parquet as pq
@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from embed_pipeline import files
-from embed_pipeline.errors import EmbedPipelineError
 from embed_pipeline.manifest import Manifest
+from embed_pipeline.pipelines.pairs import print_pairs
 from embed_pipeline.progress import Progress, read_progress
 from embed_pipeline.staging import Run
 
@@ -84,24 +84,25 @@ class Terminal:
         made = manifest.provenance
         rate = counts.rows / seconds if seconds else 0.0
         size = sum(file.bytes for file in manifest.data)
-        table = Table(show_header=False, box=None, pad_edge=False)
-        table.add_column(style="bold")
-        table.add_column(overflow="fold")
-        table.add_row("dataset", escape(path))
-        table.add_row("documents", f"{counts.documents:,}")
-        table.add_row(
-            "rows", f"{counts.rows:,} in {len(manifest.data)} files, {size / 1e6:,.1f} MB"
-        )
-        table.add_row("failed", f"{counts.failed:,}")
+        stored = f"{len(manifest.data)} file{'s' if len(manifest.data) > 1 else ''}"
+        pairs = [
+            ("dataset", path),
+            ("documents", f"{counts.documents:,}"),
+            ("rows", f"{counts.rows:,} in {stored}, {size / 1e6:,.1f} MB"),
+            ("failed", f"{counts.failed:,}"),
+        ]
         for kind, count in counts.failed_by_blame_and_kind.items():
-            table.add_row("", f"{count:,} {kind.partition(':')[2]} ({kind.partition(':')[0]})")
+            blame, _, name = kind.partition(":")
+            pairs.append(("", f"{count:,} {name} ({blame})"))
         if counts.duplicates_dropped:
-            table.add_row("duplicates", f"{counts.duplicates_dropped:,} dropped")
-        table.add_row("tokens", f"{counts.tokens:,} ({_sources(manifest)})")
-        table.add_row("model", f"{made['model']} {made['digest'][:12]}, {made['dimension']} values")
-        table.add_row("endpoint", f"{made['endpoint']} {made['endpoint_version']}")
-        table.add_row("time", f"{seconds:,.1f} s, {rate:,.0f} texts/s")
-        self._console.print(table)
+            pairs.append(("duplicates", f"{counts.duplicates_dropped:,} dropped"))
+        pairs += [
+            ("tokens", f"{counts.tokens:,} ({_sources(manifest)})"),
+            ("model", f"{made['model']} {made['digest'][:12]}, {made['dimension']} values"),
+            ("endpoint", f"{made['endpoint']} {made['endpoint_version']}"),
+            ("time", f"{seconds:,.1f} s, {rate:,.0f} texts/s"),
+        ]
+        print_pairs(self._console, pairs)
         self._console.print(self._failures(path, manifest), end="")
         if too_many:
             self._console.print(
@@ -119,10 +120,6 @@ class Terminal:
         shown = [f"  {row['kind']}: {_place(row)}{row['message']}" for row in rows]
         more = f"  all of them: {files.join(path, 'failures')}"
         return escape("\n".join([*shown, more, ""]))
-
-    def failed(self, error: EmbedPipelineError) -> None:
-        """Tell of the error that ended a job."""
-        self._console.print(f"[red]error:[/red] {escape(str(error))}")
 
 
 def _place(row: dict[str, object]) -> str:
@@ -142,19 +139,23 @@ class Rates:
     Args:
         total: Documents there are, if that is known.
         exact: Whether that is counted, not estimated.
+        clock: Seconds from any point on.
     """
 
-    def __init__(self, total: int | None, *, exact: bool) -> None:
+    def __init__(
+        self, total: int | None, *, exact: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._total = total
         self._about = "" if exact else "about "
-        self._began = time.monotonic()
+        self._clock = clock
+        self._began = clock()
         self._seen: deque[tuple[float, Progress]] = deque([(self._began, Progress())])
 
     def update(self, progress: Progress) -> None:
         """Take a reading; files that are being committed read as less, and do not count."""
         if sum(progress) < sum(self._seen[-1][1]):
             return
-        now = time.monotonic()
+        now = self._clock()
         self._seen.append((now, progress))
         while len(self._seen) > 2 and now - self._seen[0][0] > RECENT_SECONDS:
             self._seen.popleft()

@@ -8,6 +8,18 @@ from embed_pipeline import interrupt
 from tests.support.scripted import ScriptedEndpoint, scripted
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--live", action="store_true", help="also test the server of OLLAMA_HOST")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--live"):
+        skip = pytest.mark.skip(reason="needs a real server: set OLLAMA_HOST and run `make live`")
+        for item in items:
+            if item.get_closest_marker("live"):
+                item.add_marker(skip)
+
+
 @pytest.fixture
 def endpoint() -> Iterator[ScriptedEndpoint]:
     with scripted() as found:

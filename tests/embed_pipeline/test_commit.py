@@ -111,7 +111,7 @@ def test_the_manifest_counts(out: Path) -> None:
 def test_a_lost_document_is_noticed_and_nothing_is_published(out: Path) -> None:
     to = target(out)
     with pytest.raises(
-        DatasetError, match="3 documents came in, but 1 rows and 1 failures.*1 are missing"
+        DatasetError, match=r"3 documents came in, but 1 rows and 1 failures.*1 are missing"
     ):
         published(to, Written(made_by(), 3, [part(to, row("a"))], failures(to, "b")))
     assert not (out / "manifest.json").exists()
@@ -154,7 +154,7 @@ def test_an_id_among_rows_and_failures_is_a_duplicate_too(out: Path) -> None:
     written = Written(
         made_by(), 2, [part(to, row("a", source="f.jsonl", line=1))], failures(to, "a")
     )
-    with pytest.raises(RefusedError, match="'a' at f.jsonl:1 and f.jsonl:9"):
+    with pytest.raises(RefusedError, match=r"'a' at f.jsonl:1 and f.jsonl:9"):
         commit.plan(to, written)
 
 

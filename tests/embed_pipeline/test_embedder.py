@@ -86,16 +86,18 @@ def test_the_servers_own_times_are_added_up(endpoint: ScriptedEndpoint, client: 
 
 @pytest.mark.parametrize("place", [0, 13, 31])
 @pytest.mark.parametrize(
-    ("reply", "kind"),
+    ("reply", "kind", "attempts", "requests"),
     [
-        (error(400, TOO_LONG), errors.TextTooLong),
-        (error(400, CRASH), errors.RunnerCrashed),
+        (error(400, TOO_LONG), errors.TextTooLong, 1, 11),
+        (error(400, CRASH), errors.RunnerCrashed, 2, 13),
         (
             error(500, "failed to encode response: json: unsupported value: NaN"),
             errors.VectorNotFinite,
+            2,
+            13,
         ),
-        (Reply(200, b'{"embeddings":[[0.0,0.0]]}'), errors.WrongAnswer),
-        (error(500, "unknown"), errors.ServerFault),
+        (Reply(200, b'{"embeddings":[[0.0,0.0]]}'), errors.WrongAnswer, 2, 13),
+        (error(500, "unknown"), errors.ServerFault, 2, 13),
     ],
 )
 def test_a_poison_text_among_32_costs_only_itself(
@@ -104,6 +106,8 @@ def test_a_poison_text_among_32_costs_only_itself(
     place: int,
     reply: Reply,
     kind: type[errors.EndpointError],
+    attempts: int,
+    requests: int,
 ) -> None:
     texts = [f"text {number}" for number in range(32)]
     endpoint.script = poison(reply, texts[place])
@@ -112,8 +116,8 @@ def test_a_poison_text_among_32_costs_only_itself(
     assert vectors(results) == [*expected[:place], None, *expected[place + 1 :]]
     failure = results[place]
     assert isinstance(failure, Failure)
-    assert (type(failure.error), failure.blame, failure.attempts) == (kind, "document", 1)
-    assert effort.requests == len(endpoint.requests) == 11
+    assert (type(failure.error), failure.blame, failure.attempts) == (kind, "document", attempts)
+    assert effort.requests == len(endpoint.requests) == requests
 
 
 @pytest.fixture(scope="module")
@@ -121,40 +125,131 @@ def lasting() -> Iterator[tuple[ScriptedEndpoint, Client]]:
     """Keep one server and one client for many examples."""
     with scripted() as endpoint:
         settings = Endpoint(url=endpoint.url, model="all-minilm")
-        with Client(settings, Retry(attempts=8)) as client:
+        with Client(settings, ONCE) as client:
             yield endpoint, client
 
 
+def some_of(n: int) -> st.SearchStrategy[set[int]]:
+    """Return sets of places among so many texts."""
+    return st.sets(st.integers(0, n - 1))
+
+
+def named(n: int, places: set[int] | None = None) -> list[str]:
+    """Return so many texts, or those of them that stand at these places."""
+    return [f"text {place}" for place in range(n) if places is None or place in places]
+
+
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 33).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1)))))
+@given(st.integers(1, 33).flatmap(lambda n: st.tuples(st.just(n), some_of(n), some_of(n))))
 def test_any_bad_texts_cost_only_themselves_and_a_bounded_number_of_requests(
-    lasting: tuple[ScriptedEndpoint, Client], example: tuple[int, set[int]]
+    lasting: tuple[ScriptedEndpoint, Client], example: tuple[int, set[int], set[int]]
 ) -> None:
     endpoint, client = lasting
-    n, bad = example
-    texts = [f"text {number}" for number in range(n)]
-    endpoint.script = poison(error(400, TOO_LONG), *[texts[place] for place in bad])
+    n, long, faulty = example
+    bad = long | faulty
+    refused, broken = (
+        poison(error(400, TOO_LONG), *named(n, long)),
+        poison(error(500, "unknown"), *named(n, faulty)),
+    )
+    endpoint.script = lambda texts: refused(texts) or broken(texts)
     endpoint.requests.clear()
-    results, effort = embed_texts(client, texts)
+    results, effort = embed_texts(client, named(n))
     assert vectors(results) == [
-        None if place in bad else vector_of(text).tolist() for place, text in enumerate(texts)
+        None if place in bad else vector_of(text).tolist() for place, text in enumerate(named(n))
     ]
-    assert effort.requests == len(endpoint.requests) <= 1 + 2 * len(bad) * math.ceil(math.log2(n))
+    assert {r.blame for r in results if isinstance(r, Failure)} <= {"document"}
+    doubtful = len(faulty - long)
+    bound = 1 + 2 * len(bad) * math.ceil(math.log2(n)) + (1 + doubtful if doubtful else 0)
+    assert effort.requests == len(endpoint.requests) <= bound
     assert (effort.retries, sum(effort.batch_texts)) == (0, n - len(bad))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 17).flatmap(lambda n: st.tuples(st.just(n), some_of(n), some_of(n))),
+    st.integers(0, 20),
+    st.integers(1, 20),
+)
+def test_one_outage_whenever_it_comes_costs_no_good_text_its_vector(
+    lasting: tuple[ScriptedEndpoint, Client],
+    example: tuple[int, set[int], set[int]],
+    begins: int,
+    lasts: int,
+) -> None:
+    endpoint, client = lasting
+    n, long, faulty = example
+    refused, broken = (
+        poison(error(400, TOO_LONG), *named(n, long)),
+        poison(error(500, "unknown"), *named(n, faulty)),
+    )
+
+    def script(texts: list[str]) -> Reply | None:
+        if begins < len(endpoint.requests) <= begins + lasts:
+            return error(500, "the server is in trouble")
+        return refused(texts) or broken(texts)
+
+    endpoint.script = script
+    endpoint.requests.clear()
+    try:
+        results, _ = embed_texts(client, named(n))
+    except errors.ServerFault:
+        assert endpoint.texts[-1] == embedder.PROBE
+        return
+    assert vectors(results) == [
+        None if place in long | faulty else vector_of(text).tolist()
+        for place, text in enumerate(named(n))
+    ]
+
+
+def outage(requests: int) -> Callable[[list[str]], Reply | None]:
+    """Return a script that fails so many requests, whatever their texts, and no more."""
+    left = [error(500, "unknown")] * requests
+    return lambda _: left.pop() if left else None
+
+
+@pytest.mark.parametrize("requests", [1, 2, 3, 4, 5, 6, 7])
+def test_an_outage_while_texts_are_told_apart_costs_no_text_its_vector(
+    endpoint: ScriptedEndpoint, client: Client, requests: int
+) -> None:
+    texts = ["one", "two", "three", "four"]
+    endpoint.script = outage(requests)
+    results, effort = embed_texts(client, texts)
+    assert vectors(results) == [vector_of(text).tolist() for text in texts]
+    assert effort.requests == len(endpoint.requests)
+
+
+def test_an_outage_that_lasts_until_the_proof_is_raised_and_blames_nobody(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    endpoint.script = outage(8)
+    with pytest.raises(errors.ServerFault, match="500 unknown"):
+        embed_texts(client, ["one", "two", "three", "four"])
+    assert len(endpoint.requests) == 8
+    assert endpoint.texts[-1] == embedder.PROBE
+
+
+def test_a_text_that_failed_for_a_moment_is_sent_again_alone(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    endpoint.script = outage(3)
+    results, _ = embed_texts(client, ["one", "two"])
+    sent = [request["input"] for request in endpoint.requests]
+    assert sent == [["one", "two"], ["one"], ["two"], [embedder.PROBE], ["one"], ["two"]]
+    assert [r.token_count_source for r in results if isinstance(r, Vector)] == ["server", "server"]
 
 
 def test_what_is_cut_in_halves_is_not_repeated_until_it_stands_alone(
     endpoint: ScriptedEndpoint,
 ) -> None:
-    endpoint.script = poison(error(500, "failed to encode: unsupported value: NaN"), "c")
+    endpoint.script = poison(error(500, "failed to encode: unsupported value: NaN"), "y")
     with Client(Endpoint(url=endpoint.url, model="m"), Retry(attempts=2)) as client:
-        results, effort = embed_texts(client, ["a", "b", "c", "d"])
+        results, effort = embed_texts(client, ["w", "x", "y", "z"])
     sent = ["".join(request["input"]) for request in endpoint.requests]
-    assert sent == ["abcd", "abcd", "ab", "cd", "c", "c", "d"]
-    assert (effort.requests, effort.retries) == (7, 2)
+    assert sent == ["wxyz", "wxyz", "wx", "yz", "y", "y", "z", embedder.PROBE, "y", "y"]
+    assert (effort.requests, effort.retries) == (10, 3)
     failure = results[2]
     assert isinstance(failure, Failure)
-    assert failure.attempts == 2
+    assert failure.attempts == 4
 
 
 def test_a_busy_server_while_texts_are_told_apart_stops_nothing(
@@ -174,23 +269,39 @@ def test_a_busy_server_while_texts_are_told_apart_stops_nothing(
     assert effort.requests == len(endpoint.requests)
 
 
-def test_where_another_text_succeeds_the_document_is_to_blame(
+def test_where_the_proof_succeeds_the_document_is_to_blame(
     endpoint: ScriptedEndpoint, client: Client
 ) -> None:
     endpoint.script = poison(error(500, "unknown"), "b", "c")
     results, effort = embed_texts(client, ["b", "c"])
     assert [r.blame for r in results if isinstance(r, Failure)] == ["document", "document"]
-    assert endpoint.texts[-1] == embedder.PROBE
-    assert effort.requests == len(endpoint.requests) == 4
+    assert "|".join(endpoint.texts) == f"b|c|b|c|{embedder.PROBE}|b|c"
+    assert effort.requests == len(endpoint.requests) == 6
 
 
-def test_where_no_text_succeeds_the_server_is_to_blame(
+def test_a_text_that_fails_otherwise_the_second_time_has_the_second_error(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    first = [error(500, "unknown")]
+    too_long = poison(error(400, TOO_LONG), "b")
+    endpoint.script = lambda texts: first.pop() if first else too_long(texts)
+    (result,), effort = embed_texts(client, ["b"])
+    assert isinstance(result, Failure)
+    assert (type(result.error), result.blame, result.attempts) == (
+        errors.TextTooLong,
+        "document",
+        2,
+    )
+    assert effort.requests == len(endpoint.requests) == 3
+
+
+def test_a_server_that_fails_on_every_text_is_raised_and_blames_nobody(
     endpoint: ScriptedEndpoint, client: Client
 ) -> None:
     endpoint.script = lambda _: error(500, "unknown")
-    results, effort = embed_texts(client, ["b", "c"])
-    assert [r.blame for r in results if isinstance(r, Failure)] == ["server", "server"]
-    assert effort.requests == len(endpoint.requests) == 4
+    with pytest.raises(errors.ServerFault, match="500 unknown"):
+        embed_texts(client, ["b", "c"])
+    assert endpoint.texts == ["b", "c", "b", "c", embedder.PROBE]
 
 
 def test_texts_that_are_all_too_long_need_no_proof(
@@ -258,6 +369,21 @@ def test_an_error_while_stopping_is_the_stop(endpoint: ScriptedEndpoint) -> None
     ):
         embed_texts(client, ["a", "b"])
     assert len(endpoint.requests) == 1
+
+
+def test_a_stop_while_the_proof_is_under_way_is_the_stop(endpoint: ScriptedEndpoint) -> None:
+    def stop(texts: list[str]) -> Reply:
+        if texts == [embedder.PROBE]:
+            interrupt.request_stop(2)
+        return error(500, "unknown")
+
+    endpoint.script = stop
+    with (
+        Client(Endpoint(url=endpoint.url, model="m"), ONCE) as client,
+        pytest.raises(errors.InterruptedJobError),
+    ):
+        embed_texts(client, ["b"])
+    assert endpoint.texts == ["b", embedder.PROBE]
 
 
 LENGTHS = st.lists(st.integers(0, 100_000), min_size=1, max_size=64)

@@ -30,12 +30,12 @@ def counts(documents: int, **failed: int) -> Counts:
         (counts(0), False),
     ],
 )
-def test_documents_may_fail_up_to_a_fraction_servers_never(found: Counts, expected: bool) -> None:  # noqa: FBT001
+def test_documents_may_fail_up_to_a_fraction_servers_never(found: Counts, expected: bool) -> None:
     assert found.too_many_failed(0.01) is expected
 
 
 def test_no_manifest_no_dataset(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="holds no complete dataset: manifest.json is missing"):
+    with pytest.raises(DatasetError, match=r"holds no complete dataset: manifest.json is missing"):
         read_manifest(str(tmp_path))
 
 
@@ -48,5 +48,5 @@ def test_a_damaged_manifest_is_an_error(tmp_path: Path, damage: str) -> None:
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"format": 2}')
-    with pytest.raises(DatasetError, match="is of format 2.*install the newer version"):
+    with pytest.raises(DatasetError, match=r"is of format 2.*install the newer version"):
         read_manifest(str(tmp_path))

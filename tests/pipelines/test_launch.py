@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -18,6 +20,7 @@ from embed_pipeline.pipelines.launch import told
 from tests.support.scripted import ScriptedEndpoint, error
 
 ROOT = Path(__file__).parent.parent.parent
+TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 
 
 class Job:
@@ -38,11 +41,11 @@ class Job:
     def documents(self, *found: dict[str, Any]) -> None:
         self.corpus.write_text("".join(json.dumps(one) + "\n" for one in found))
 
-    def start(self, *flags: str) -> "subprocess.Popen[str]":
+    def start(self, *flags: str, within: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
         self._file.write_text(yaml.safe_dump({"job": self.settings}))
         command = [sys.executable, "-m", "embed_pipeline", "run", str(self._file), *flags]
         return subprocess.Popen(
-            command,
+            [*within, *command],
             cwd=ROOT,
             env=self._environ,
             stdout=subprocess.PIPE,
@@ -194,9 +197,10 @@ def test_wrong_credentials_end_the_job_with_exit_code_1(
     assert not (job.out / "manifest.json").exists()
 
 
+@pytest.mark.parametrize("flags", [(), TWO_PROCESSES], ids=["one process", "two processes"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_the_job_cleanly_and_keeps_its_parts(
-    job: Job, endpoint: ScriptedEndpoint, number: signal.Signals, code: int
+    job: Job, endpoint: ScriptedEndpoint, number: signal.Signals, code: int, flags: tuple[str, ...]
 ) -> None:
     started: list[subprocess.Popen[str]] = []
 
@@ -205,7 +209,7 @@ def test_a_signal_ends_the_job_cleanly_and_keeps_its_parts(
             started[0].send_signal(number)
 
     endpoint.script = stop
-    process = job.start()
+    process = job.start(*flags)
     started.append(process)
     _, said = process.communicate(timeout=100)
     assert process.returncode == code, said
@@ -215,8 +219,9 @@ def test_a_signal_ends_the_job_cleanly_and_keeps_its_parts(
 
 
 def test_two_processes_do_the_same_job(job: Job) -> None:
-    code, said = job.run("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    code, said = job.run(*TWO_PROCESSES)
     assert code == 0, said
+    assert "httpx" not in said
     assert sorted(job.ids) == sorted(f"d{n}" for n in range(100))
 
 
@@ -224,6 +229,26 @@ def test_a_remote_runner_wants_an_address(job: Job) -> None:
     code, said = job.run("--runner=DataflowRunner")
     assert code == 2
     assert "workers of DataflowRunner cannot resolve" in said
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode != 0
+    if shutil.which("unshare")
+    else True,
+    reason="a small disk of one's own needs unshare and user namespaces",
+)
+def test_a_full_disk_ends_the_job_and_says_where(job: Job) -> None:
+    disk = job.corpus.parent / "disk"
+    disk.mkdir()
+    job.settings["output"]["path"] = str(disk / "out")
+    job.documents(*({"id": f"d{n}", "text": Random(n).randbytes(900).hex()} for n in range(3_000)))
+    mount = f"mount -t tmpfs -o size=1m tmpfs {disk} && exec"
+    with job.start(within=("unshare", "-rm", "sh", "-c", f'{mount} "$@"', "sh")) as process:
+        _, said = process.communicate(timeout=100)
+    assert process.returncode == 1, said
+    assert "No space left on device" in said
+    assert str(disk / "out" / "staging") in said
+    assert "Traceback" not in said
 
 
 def test_errors_come_back_from_a_runner_s_text() -> None:
@@ -236,3 +261,9 @@ def test_errors_come_back_from_a_runner_s_text() -> None:
 def test_other_errors_keep_their_last_line() -> None:
     found = told(RuntimeError("Traceback ...\nOSError: [Errno 28] No space left on device"))
     assert str(found) == "the pipeline failed: OSError: [Errno 28] No space left on device"
+
+
+def test_a_full_disk_is_told_with_the_path() -> None:
+    found = told(OSError(28, "No space left on device: /out/staging/x.parquet [while running 'W']"))
+    assert isinstance(found, errors.DatasetError)
+    assert "No space left on device: /out/staging/x.parquet; nothing is published" in str(found)

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from embed_pipeline.engine import CANARY_TEXTS, Engine
 from embed_pipeline.endpoint import Endpoint
+from embed_pipeline.engine import CANARY_TEXTS, Engine
 from embed_pipeline.provenance import provenance
 from embed_pipeline.records import Embedded
 from tests.support.scripted import DIGEST, DIMENSION, vector_of

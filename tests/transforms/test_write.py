@@ -17,14 +17,16 @@ from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from moto.server import ThreadedMotoServer
 
+from embed_pipeline.commit import check_free
 from embed_pipeline.endpoint import Batching, Endpoint
-from embed_pipeline.errors import ConfigError, Unauthorized
+from embed_pipeline.errors import ConfigError, RefusedError, Unauthorized
+from embed_pipeline.kept import find_kept
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.output import Output
 from embed_pipeline.pipelines.launch import told
 from embed_pipeline.transforms.embed import EmbedText
 from embed_pipeline.transforms.write import WriteDataset
-from tests.support.scripted import ScriptedEndpoint, error, vector_of
+from tests.support.scripted import DIGEST, ScriptedEndpoint, error, vector_of
 
 DOCUMENTS = [{"id": f"d{n}", "text": f"text {n}", "n": n} for n in range(100)]
 
@@ -160,6 +162,18 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="vectors")
     yield f"s3://vectors/out?endpoint_override={host}:{port}&scheme=http"
     server.stop()
+
+
+def test_what_was_refused_on_an_object_store_can_be_committed_by_a_rerun(
+    endpoint: ScriptedEndpoint, bucket: str
+) -> None:
+    twice = [{"id": "a", "text": "one"}, {"id": "a", "text": "two"}]
+    with pytest.raises(RefusedError, match="1 ids stand more than once"):
+        write(endpoint, twice, WriteDataset(bucket))
+    check_free(Output(path=bucket))
+    found = find_kept(bucket, {}, DIGEST)
+    assert found is not None
+    assert [part.rows for part in found.written.parts] == [2]
 
 
 def test_a_dataset_on_an_object_store(endpoint: ScriptedEndpoint, bucket: str) -> None:
