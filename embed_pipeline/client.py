@@ -1,9 +1,9 @@
 """The client of an endpoint: one request, retried where that can help."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import orjson
 import tenacity
@@ -13,6 +13,8 @@ from embed_pipeline.answer import Answer
 from embed_pipeline.endpoint import Endpoint, Retry, keep_alive_seconds
 from embed_pipeline.model_names import same_model
 from embed_pipeline.transport import Transport
+
+T = TypeVar("T")
 
 FIRST_WAIT = 0.5  # seconds, doubled at each try, fully jittered
 LONGEST_WAIT = 30.0
@@ -64,15 +66,22 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, attempts: int | None = None) -> dict[str, Any]:
         """Return the JSON object at `path`, such as "/api/version".
+
+        Args:
+            path: Below the endpoint's address.
+            attempts: Tries at most; None leaves that to the retry settings.
 
         Raises:
             EndpointError: The last try's error.
         """
         seconds = min(SHORTEST_READ, self._endpoint.timeouts.read)
-        found = self._retrying(None)(
-            lambda: self._transport.exchange("GET", path, None, seconds, SMALL_BODY)
+        retrying = self._retrying()
+        if attempts is not None:
+            retrying = retrying.copy(stop=tenacity.stop_after_attempt(attempts))
+        found = _tried(
+            retrying, lambda: self._transport.exchange("GET", path, None, seconds, SMALL_BODY)
         )
         return self._object(found, path)
 
@@ -86,17 +95,21 @@ class Client:
             self._keep_alive = None
         body = orjson.dumps({**self._fields(), "input": []})
         seconds = self._endpoint.timeouts.load
-        self._retrying(None)(
-            lambda: self._transport.exchange("POST", "/api/embed", body, seconds, SMALL_BODY)
+        _tried(
+            self._retrying(),
+            lambda: self._transport.exchange("POST", "/api/embed", body, seconds, SMALL_BODY),
         )
 
-    def embed(self, texts: Sequence[str], tries: int | None = None) -> Tries:
+    def embed(
+        self, texts: Sequence[str], tries: int | None = None, *, patient: bool = False
+    ) -> Tries:
         """Embed texts in one request.
 
         Args:
             texts: One at least; each valid Unicode.
-            tries: Tries at most where the error may lie in a text; None leaves that to the retry
-                settings, as it is always left for errors of the server.
+            tries: Tries at most where the error may lie in a text; None leaves that to the error's
+                own bound. Errors of the server are tried as often as the retry settings say.
+            patient: Try every transient error as often as the retry settings say.
 
         Raises:
             EndpointError: The last try's error.
@@ -104,7 +117,7 @@ class Client:
         """
         body = orjson.dumps({**self._fields(), "input": texts})
         characters = sum(map(len, texts))
-        retrying = self._retrying(tries)
+        retrying = self._retrying(tries, patient=patient)
         started = 0.0
 
         def once() -> Answer:
@@ -118,11 +131,7 @@ class Client:
                 found, len(texts), self._dimension, self._transport.request("/api/embed")
             )
 
-        try:
-            found = retrying(once)
-        except errors.EndpointError as error:
-            error.attempts = retrying.statistics["attempt_number"]
-            raise
+        found = _tried(retrying, once)
         seconds = time.monotonic() - started
         self._learn(found, seconds / max(characters, 1))
         statistics = retrying.statistics
@@ -147,7 +156,7 @@ class Client:
         if ours < 0:
             return False
         try:
-            loaded = self.get("/api/ps").get("models") or []
+            loaded = self.get("/api/ps", attempts=1).get("models") or []
         except errors.EndpointError:  # a server without /api/ps: send what the settings say
             return False
         mine = [entry for entry in loaded if same_model(entry.get("name"), self._endpoint.model)]
@@ -167,7 +176,7 @@ class Client:
         patience = max(SHORTEST_READ, SLOWER_THAN_EXPECTED * expected)
         return min(patience, self._retry.total_seconds)
 
-    def _retrying(self, tries: int | None) -> tenacity.Retrying:
+    def _retrying(self, tries: int | None = None, *, patient: bool = False) -> tenacity.Retrying:
         """Return the repetition of one request: attempts and time are both bounded."""
         back_off = tenacity.wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
 
@@ -175,6 +184,8 @@ class Client:
             error = state.outcome.exception() if state.outcome else None
             if not isinstance(error, errors.TransientError) or interrupt.stop_requested():
                 return False
+            if patient:
+                return True
             if tries is not None and error.scope == "text":
                 return state.attempt_number < tries
             return error.tries is None or state.attempt_number < error.tries
@@ -210,6 +221,15 @@ class Client:
                 200,
             )
         return found
+
+
+def _tried(retrying: tenacity.Retrying, once: Callable[[], T]) -> T:
+    """Try until it succeeds or the bounds are reached; an error tells how often it was tried."""
+    try:
+        return retrying(once)
+    except errors.EndpointError as error:
+        error.attempts = retrying.statistics["attempt_number"]
+        raise
 
 
 def _sleep(seconds: float) -> None:

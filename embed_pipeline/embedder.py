@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from embed_pipeline import errors, interrupt
 from embed_pipeline.client import Client, Tries
 from embed_pipeline.endpoint import Batching, Endpoint, Retry
-from embed_pipeline.records import Blame, TokenCountSource
+from embed_pipeline.records import TokenCountSource
 
 PROBE = "a"  # a text every model can embed, to tell a text's fault from the server's
 
@@ -30,10 +30,9 @@ class Vector(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Hold why one text has no vector, whose fault that is, and how often it was tried."""
+    """Hold why one text has no vector, and how often it was tried."""
 
     error: errors.EndpointError
-    blame: Blame
     attempts: int
 
 
@@ -84,10 +83,11 @@ def embed_texts(client: Client, texts: Sequence[str]) -> Outcome:
 
     The texts go in one request. If that cannot succeed for a reason that lies in a text, halves
     of it are sent, in order and without repetition, down to single texts, which are tried as often
-    as the settings say. A text that failed may have met a server in trouble; so once a text that
-    always should succeed has, it is tried again, alone, before it is blamed.
+    as the settings say. What looks like a text's fault may be a server in trouble: so before the
+    halves are sent, and before a text is blamed, a text that always should succeed must, however
+    long the retry settings let that take; after it, each text that failed is tried again, alone.
 
-    With k guilty texts among n this takes at most 1 + 2k * ceil(log2 n) requests, 1 for the text
+    With k guilty texts among n this takes at most 1 + 2k * ceil(log2 n) requests, 2 for the text
     that should succeed and k more, beside the repetitions of the first and the single ones.
 
     Returns:
@@ -100,18 +100,17 @@ def embed_texts(client: Client, texts: Sequence[str]) -> Outcome:
     """
     effort = Effort()
     results = _bisected(client, texts, effort)
-    doubtful = [
-        place
+    doubtful = {
+        place: result.attempts
         for place, result in enumerate(results)
         if isinstance(result, Failure) and isinstance(result.error, errors.TransientError)
-    ]
+    }
     if doubtful:
-        _probe(client, effort)
-    for place in doubtful:
-        before = results[place].attempts  # type: ignore[union-attr]
+        _wait_until_well(client, effort)
+    for place, attempts in doubtful.items():
         (again,) = _bisected(client, [texts[place]], effort)
         if isinstance(again, Failure):
-            again = again._replace(attempts=before + again.attempts)
+            again = again._replace(attempts=attempts + again.attempts)
         results[place] = again
     return results, effort
 
@@ -126,33 +125,32 @@ def _bisected(client: Client, texts: Sequence[str], effort: Effort) -> list[Vect
         try:
             tries = client.embed(part, None if whole or len(part) == 1 else 1)
         except errors.EndpointError as error:
-            _count_or_raise(error, effort)
+            _stop_if_asked(error)
+            effort.count(error.attempts)
+            if error.scope == "job":
+                raise
             if len(part) == 1:
-                results.append(Failure(error, "document", error.attempts))
-            else:
-                middle = len(part) // 2
-                pending += [part[middle:], part[:middle]]
-            continue
-        effort.add(tries)
-        results += _vectors(tries, part)
+                results.append(Failure(error, error.attempts))
+                continue
+            if whole and isinstance(error, errors.TransientError):
+                _wait_until_well(client, effort)
+            middle = len(part) // 2
+            pending += [part[middle:], part[:middle]]
+        else:
+            effort.add(tries)
+            results += _vectors(tries, part)
     return results
 
 
-def _probe(client: Client, effort: Effort) -> None:
-    """Raise the server's error where not even a text succeeds that always should."""
+def _wait_until_well(client: Client, effort: Effort) -> None:
+    """Wait until a text succeeds that always should; raise the server's error if it never does."""
     try:
-        effort.count(client.embed([PROBE]).attempts)
+        tries = client.embed([PROBE], patient=True)
     except errors.EndpointError as error:
         _stop_if_asked(error)
         raise
-
-
-def _count_or_raise(error: errors.EndpointError, effort: Effort) -> None:
-    """Count a failed request; raise its error where no other text can succeed either."""
-    _stop_if_asked(error)
-    effort.count(error.attempts)
-    if error.scope == "job":
-        raise error
+    effort.count(tries.attempts)
+    effort.throttled_s += tries.throttled_s
 
 
 def _vectors(tries: Tries, texts: Sequence[str]) -> list[Vector | Failure]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from embed_pipeline import errors
 from embed_pipeline.client import Client
 from embed_pipeline.embedder import Vector, embed_texts
-from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.endpoint import EMBEDDED, Endpoint, Retry
 from embed_pipeline.model_names import same_model
 
 # Texts on which engines and versions are known to differ: case, accents, symbols that touch
@@ -70,7 +70,7 @@ class Engine(NamedTuple):
     @property
     def kind(self) -> str:
         """Return "embedded" for our own endpoint, which says so in its version, or "server"."""
-        return "embedded" if "embedded" in self.version else "server"
+        return kind_of(self.version)
 
 
 def inspect(endpoint: Endpoint, retry: Retry) -> Engine:
@@ -101,6 +101,11 @@ def inspect(endpoint: Endpoint, retry: Retry) -> Engine:
             dimension=len(none),
             canary=canary,
         )
+
+
+def kind_of(version: str) -> str:
+    """Return "embedded" for the version our own endpoint tells, or "server"."""
+    return EMBEDDED if EMBEDDED in version else "server"
 
 
 def find_version(client: Client) -> str:

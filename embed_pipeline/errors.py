@@ -23,7 +23,7 @@
           WrongAnswer            200, but not the vectors that were asked for
           ServerFault            any other 5xx
         PermanentError         trying again cannot help
-          TextTooLong            the text exceeds the context
+          TextTooLong            the text exceeds the context, or 413 from a proxy
           ModelNotFound          no such model there
           NotAnEndpoint          something else answers at this address
           Unauthorized           401, 403
@@ -185,7 +185,7 @@ class PermanentError(EndpointError):
 
 
 class TextTooLong(PermanentError):
-    """Report a text that exceeds the model's context."""
+    """Report a text that exceeds the model's context, or a request a proxy finds too large."""
 
     scope = "text"
 

@@ -13,7 +13,7 @@ from embed_pipeline import commit, corpus, errors, interrupt, kept, locate
 from embed_pipeline.attributes import check_names
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint, Retry
-from embed_pipeline.engine import find_digest, find_version
+from embed_pipeline.engine import find_digest, find_version, kind_of
 from embed_pipeline.files import FileInfo
 from embed_pipeline.job import Job, JobFile
 from embed_pipeline.manifest import read_manifest
@@ -93,7 +93,8 @@ def _preflight(endpoint: Endpoint, terminal: Terminal) -> str:
             digest = find_digest(client, endpoint)
         except (errors.ModelNotFound, errors.NotAnEndpoint) as error:
             raise errors.ConfigError(str(error)) from error
-    terminal.say(f"endpoint: {endpoint.masked_url} (version {version or 'unknown'})")
+    kind = "the embedded one" if kind_of(version) == EMBEDDED else "a server"
+    terminal.say(f"endpoint: {kind} at {endpoint.masked_url}, version {version or 'unknown'}")
     return digest
 
 

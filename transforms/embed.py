@@ -212,7 +212,6 @@ class EmbedDoFn(beam.DoFn):
         return failed_document(
             document,
             failure.error,
-            blame=failure.blame,
             attempts=failure.attempts,
             endpoint=self._settings[0].masked_url,
         )

@@ -74,6 +74,19 @@ def test_an_endpoint_that_gives_no_vector_at_all_is_an_error(endpoint: ScriptedE
         inspect(settings(endpoint), ONCE)
 
 
+def test_an_endpoint_that_fails_on_every_text_is_its_own_error(endpoint: ScriptedEndpoint) -> None:
+    endpoint.script = lambda _: error(500, "unknown")
+    with pytest.raises(errors.ServerFault, match="500 unknown"):
+        inspect(settings(endpoint), ONCE)
+
+
+def test_a_moment_of_trouble_leaves_no_gap_in_the_canary(endpoint: ScriptedEndpoint) -> None:
+    left = [error(500, "unknown")] * 1
+    endpoint.script = lambda _: left.pop() if left else None
+    canary = inspect(settings(endpoint), ONCE).canary
+    assert canary.tolist() == [vector_of(text).tolist() for text in CANARY_TEXTS]
+
+
 def test_without_a_list_of_loaded_models_the_context_is_not_known(
     endpoint: ScriptedEndpoint,
 ) -> None:

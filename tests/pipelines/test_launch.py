@@ -76,7 +76,7 @@ def job(tmp_path: Path, endpoint: ScriptedEndpoint) -> Job:
 def test_a_job_publishes_and_says_so(job: Job, endpoint: ScriptedEndpoint) -> None:
     code, said = job.run()
     assert code == 0
-    assert f"endpoint: {endpoint.url} (version 0.0.0-scripted)" in said
+    assert f"endpoint: a server at {endpoint.url}, version 0.0.0-scripted" in said
     assert "WARNING" not in said
     assert "Traceback" not in said
     assert job.ids == [f"d{n}" for n in range(100)]

@@ -20,6 +20,7 @@ from apache_beam.transforms.window import (
     TimestampedValue,
 )
 
+from embed_pipeline.embedder import PROBE
 from embed_pipeline.endpoint import Auth, Batching, Endpoint, Retry
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.records import Document, Embedded, Failed
@@ -312,6 +313,46 @@ def test_what_concerns_every_text_fails_the_job_with_its_cure(
     endpoint.script = lambda _: error(404, 'model "m" not found, try pulling it first')
     with pytest.raises(Exception, match=r"pull the model there, or correct endpoint\.model"):
         run(tmp_path, texts(3), settings(endpoint))
+
+
+def test_a_server_that_fails_on_every_text_fails_the_job_and_no_document(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    def broken(batch: list[str]) -> Reply | None:
+        ours = batch == [PROBE] or batch[0].startswith("text")
+        return error(500, "out of order") if ours else None
+
+    endpoint.script = broken
+    with pytest.raises(Exception, match=r"500 out of order \(see the server's log\)"):
+        run(tmp_path, texts(3), settings(endpoint))
+    assert PROBE in endpoint.texts
+    assert seen(tmp_path / "failed") == []
+
+
+def test_a_document_that_makes_the_server_fail_is_tried_again_before_it_is_blamed(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    endpoint.script = lambda batch: error(500, "no") if "text 1" in batch else None
+    run(tmp_path, texts(3), settings(endpoint))
+    assert [e.value.id for e in seen(tmp_path / "embedded")] == ["id-0", "id-2"]
+    (failed,) = [e.value for e in seen(tmp_path / "failed")]
+    assert (failed.id, failed.kind, failed.blame, failed.attempts, failed.http_status) == (
+        "id-1",
+        "ServerFault",
+        "document",
+        2,
+        500,
+    )
+
+
+def test_an_outage_of_a_few_requests_fails_no_document(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    left = [error(500, "in trouble")] * 4
+    endpoint.script = lambda batch: left.pop() if left and batch[0].startswith("text") else None
+    run(tmp_path, texts(4), settings(endpoint))
+    assert [e.value.id for e in seen(tmp_path / "embedded")] == ["id-0", "id-1", "id-2", "id-3"]
+    assert seen(tmp_path / "failed") == []
 
 
 @pytest.mark.parametrize("url", ["auto", "embedded"])
