@@ -12,9 +12,10 @@ from embed_pipeline import files, interrupt, kept
 from embed_pipeline.attributes import AttributeTypes
 from embed_pipeline.duplicates import find_duplicates
 from embed_pipeline.errors import ConfigError, DatasetError, InterruptedJobError, RefusedError
+from embed_pipeline.hashed_parquet import HashedParquet
 from embed_pipeline.manifest import Counts, DataFile, Manifest
 from embed_pipeline.output import Output
-from embed_pipeline.parts import HashedParquet, PartFile, Written
+from embed_pipeline.parts import PartFile, Written
 from embed_pipeline.progress import running
 from embed_pipeline.provenance import footer
 from embed_pipeline.schema import Layout

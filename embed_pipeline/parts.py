@@ -1,25 +1,22 @@
 """Part files: rows in, whole Parquet files out, bounded in memory, size and time."""
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from embed_pipeline import files, schema
+from embed_pipeline import schema
 from embed_pipeline.attributes import conform
 from embed_pipeline.documents import failed_document
 from embed_pipeline.errors import BadAttribute
-from embed_pipeline.locations import naming
-from embed_pipeline.output import Output
+from embed_pipeline.hashed_parquet import HashedParquet
 from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.provenance import footer
 from embed_pipeline.records import Document, Embedded, Failed
 from embed_pipeline.schema import Layout
-from embed_pipeline.staging import Folder, Run, new_writer
+from embed_pipeline.staging import Run, new_writer
 
 BATCH_ROWS = 1_000  # rows turned into Arrow at once; the Python objects are freed then
 GROUP_BYTES = 64 << 20  # of a row group in memory; readers and viewers want 128 MB at most
@@ -65,100 +62,6 @@ class Written(NamedTuple):
     documents: int
     parts: list[PartFile]
     failures: list[PartFile]
-
-
-class HashedParquet:
-    """Write one Parquet file and hash its bytes on their way.
-
-    Args:
-        path: The file; its folder is made.
-        arrow_schema: Of every batch to come.
-        metadata: Key-value metadata of the footer.
-        output: The settings of the vectors' encoding; None for a file without vectors.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        arrow_schema: pa.Schema,
-        metadata: Mapping[str, str],
-        output: Output | None = None,
-    ) -> None:
-        self.path = path
-        self.rows = 0
-        self._sink = _HashingSink(files.open_output(path), path)
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(self._sink, mode="w"),
-            arrow_schema,
-            compression="zstd",
-            compression_level=3,
-            **_encoding(arrow_schema, output),
-        )
-        self._writer.add_key_value_metadata(dict(metadata))
-
-    def write(self, batches: Sequence[pa.RecordBatch]) -> None:
-        """Write batches as one row group."""
-        table = pa.Table.from_batches(batches)
-        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
-        self.rows += table.num_rows
-
-    @property
-    def bytes(self) -> int:
-        """Return the bytes written so far."""
-        return self._sink.bytes
-
-    def close(self) -> str:
-        """Finish the file; return its sha256."""
-        self._writer.close()
-        self._sink.close()
-        return self._sink.hash.hexdigest()
-
-    def abandon(self) -> None:
-        """Close without a footer: what stands at the path is no Parquet file."""
-        self._sink.close()
-
-
-class _HashingSink:
-    """Pass bytes on to a stream and hash them."""
-
-    closed = False
-
-    def __init__(self, stream: pa.NativeFile, path: str) -> None:
-        self._stream = stream
-        self._path = path
-        self.hash = hashlib.sha256()
-        self.bytes = 0
-
-    def write(self, data: Any) -> int:
-        with naming(self._path):
-            self._stream.write(data)
-        self.hash.update(data)
-        self.bytes += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        with naming(self._path):
-            self._stream.flush()
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            with naming(self._path):
-                self._stream.close()
-
-
-def _encoding(arrow_schema: pa.Schema, output: Output | None) -> dict[str, Any]:
-    """Return the writer's options: vectors, texts and ids are not worth a dictionary."""
-    if output is None:
-        return {}
-    vector = f"{output.column('vector')}.list.element"
-    plain = {output.column(name) for name in ("id", "text", "vector")}
-    split = output.vector_encoding == "byte_stream_split"
-    return {
-        "use_dictionary": [name for name in arrow_schema.names if name not in plain],
-        "write_statistics": [name for name in arrow_schema.names if name not in plain],
-        "column_encoding": {vector: "BYTE_STREAM_SPLIT"} if split else None,
-    }
 
 
 class RowWriter:
@@ -219,11 +122,6 @@ class RowWriter:
         if self._seen:
             self._progress.write(Progress(self._seen, self._tokens))
         return finished
-
-    def abandon(self) -> None:
-        """Leave an unfinished file as it is, after an error."""
-        if self._part is not None:
-            self._part.file.abandon()
 
     def _flush(self) -> list[PartFile | Failed]:
         """Turn the buffered rows into Arrow; write a row group or close the file if it is time."""
@@ -316,50 +214,3 @@ def _fitting(layout: Layout, rows: Sequence[Embedded]) -> tuple[list[Embedded], 
         else:
             fitting.append(row if values is row.attributes else row._replace(attributes=values))
     return fitting, failed
-
-
-class FailureWriter:
-    """Write failures into part files of one run; closes a file every GROUP_BYTES or so."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._name = new_writer()
-        self._progress = ProgressFile(run, self._name)
-        self._number = 0
-        self._failures: list[Failed] = []
-        self._size = 0
-        self._count = 0
-
-    def add(self, failure: Failed) -> Sequence[PartFile]:
-        """Take a failure; return the file this completes."""
-        self._failures.append(failure)
-        self._count += 1
-        self._size += len(failure.text or "") + len(failure.message) + ROW_BYTES
-        if self._progress.is_due():
-            self._progress.write(Progress(failed=self._count))
-        return self.close() if self._size >= GROUP_BYTES else ()
-
-    def close(self) -> Sequence[PartFile]:
-        """Write what is buffered."""
-        if not self._failures:
-            return ()
-        folder: Folder = "failures"
-        file = HashedParquet(self._run.part(folder, self._name, self._number), schema.FAILURES, {})
-        file.write([schema.failures_batch(self._failures)])
-        digest = file.close()
-        part = PartFile(
-            file.path,
-            file.rows,
-            file.bytes,
-            digest,
-            sources=self._kinds(),
-            unread=sum(failure.stage == "read" for failure in self._failures),
-        )
-        self._number += 1
-        self._failures, self._size = [], 0
-        self._progress.write(Progress(failed=self._count))
-        return [part]
-
-    def _kinds(self) -> dict[str, int]:
-        """Count failures by "blame:kind"."""
-        return dict(Counter(f"{failure.blame}:{failure.kind}" for failure in self._failures))

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
-from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.windowed_value import WindowedValue
@@ -16,15 +14,15 @@ from apache_beam.utils.windowed_value import WindowedValue
 from embed_pipeline import embedder
 from embed_pipeline.batching import Batcher
 from embed_pipeline.documents import as_document, failed_document, refusal
-from embed_pipeline.embedder import Effort, Failure, Outcome
+from embed_pipeline.embedder import Failure, Outcome
 from embed_pipeline.endpoint import AUTO, EMBEDDED, Batching, Endpoint, Retry
 from embed_pipeline.engine import inspect
 from embed_pipeline.errors import ConfigError, DocumentError
 from embed_pipeline.provenance import provenance
 from embed_pipeline.records import Document, Embedded, Failed
+from embed_pipeline.transforms.metrics import EmbedMetrics
 from embed_pipeline.transforms.read import ReadResult
 
-NAMESPACE = "embed_pipeline"
 FAILED = "failed"
 RECEIVED = "received"
 
@@ -124,7 +122,7 @@ class EmbedDoFn(beam.DoFn):
         _check_address(endpoint)
         self._settings = (endpoint, batching or Batching(), retry or Retry())
         self._failures = failures
-        self._metrics = _Metrics()
+        self._metrics = EmbedMetrics()
 
     def setup(self) -> None:
         """Open, or share, this process's connections."""
@@ -229,44 +227,6 @@ class EmbedDoFn(beam.DoFn):
 
 class _Unread(DocumentError):
     """Report the first failed text where failures have no output."""
-
-
-class _Metrics:
-    """Hold the step's metrics; to be touched by the bundle's own thread only."""
-
-    def __init__(self) -> None:
-        self.texts = Metrics.counter(NAMESPACE, "texts")
-        self.tokens = Metrics.counter(NAMESPACE, "tokens")
-        self.requests = Metrics.counter(NAMESPACE, "requests")
-        self.retries = Metrics.counter(NAMESPACE, "retries")
-        self.failures = Metrics.counter(NAMESPACE, "failures")
-        self.server_ms = Metrics.counter(NAMESPACE, "server_ms")
-        self.load_ms = Metrics.counter(NAMESPACE, "load_ms")
-        self.request_ms = Metrics.distribution(NAMESPACE, "request_ms")
-        self.batch_texts = Metrics.distribution(NAMESPACE, "batch_texts")
-        self._throttled = ThrottlingSignaler(NAMESPACE)
-        self._owed: dict[str, float] = {}
-
-    def count(self, results: list[Any], effort: Effort) -> None:
-        """Count one batch."""
-        self.texts.inc(len(results))
-        self.tokens.inc(effort.tokens)
-        self.requests.inc(effort.requests)
-        self.retries.inc(effort.retries)
-        self.server_ms.inc(self._whole("server_ms", effort.server_ms))
-        self.load_ms.inc(self._whole("load_ms", effort.load_ms))
-        if throttled := self._whole("throttled", effort.throttled_s):
-            self._throttled.signal_throttled(throttled)
-        for milliseconds in effort.request_ms:
-            self.request_ms.update(milliseconds)
-        for texts in effort.batch_texts:
-            self.batch_texts.update(texts)
-
-    def _whole(self, name: str, amount: float) -> int:
-        """Return the whole part of an amount; the fraction is carried over to the next."""
-        total = self._owed.get(name, 0.0) + amount
-        self._owed[name] = total - int(total)
-        return int(total)
 
 
 def _inspected(endpoint: Endpoint, retry: Retry) -> dict[str, Any]:

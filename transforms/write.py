@@ -13,9 +13,10 @@ from apache_beam.utils.windowed_value import WindowedValue
 from embed_pipeline import commit
 from embed_pipeline.attributes import AttributeTypes, check_names
 from embed_pipeline.commit import Merged, MergeTask, Target
+from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.output import Output
-from embed_pipeline.parts import FailureWriter, PartFile, RowWriter, Written
+from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.records import Embedded, Failed
 from embed_pipeline.staging import Run, new_run
 from embed_pipeline.transforms.embed import EmbedResult

@@ -11,10 +11,11 @@ import pytest
 from embed_pipeline import commit, interrupt
 from embed_pipeline.commit import Merged, Target
 from embed_pipeline.errors import ConfigError, DatasetError, InterruptedJobError, RefusedError
+from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.kept import find_kept
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.output import Output
-from embed_pipeline.parts import FailureWriter, PartFile, RowWriter, Written
+from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.records import Embedded, Failed
 from embed_pipeline.staging import Run
 from tests.support.rows import made_by, row

@@ -11,7 +11,7 @@ import pytest
 
 from embed_pipeline import parts
 from embed_pipeline.output import Output
-from embed_pipeline.parts import FailureWriter, PartFile, RowWriter
+from embed_pipeline.parts import PartFile, RowWriter
 from embed_pipeline.progress import Progress, read_progress
 from embed_pipeline.records import Failed
 from embed_pipeline.schema import Layout, id_hash
@@ -147,18 +147,3 @@ def test_progress_is_told_at_the_end(run: Run) -> None:
     rows.add(row("b"))
     rows.close()
     assert read_progress(run) == Progress(rows=2, tokens=10, failed=0)
-
-
-def test_failures_are_counted_by_blame_and_kind(run: Run) -> None:
-    failures = FailureWriter(run)
-    for number, stage in enumerate(("read", "embed")):
-        failures.add(
-            Failed(f"d{number}", "t", None, "f", 1, stage, "EmptyText", "document", "empty")  # type: ignore[arg-type]
-        )
-    (part,) = failures.close()
-    assert (part.rows, part.sources, part.unread) == (2, {"document:EmptyText": 2}, 1)
-    assert pq.read_table(part.path)["id"].to_pylist() == ["d0", "d1"]
-
-
-def test_no_failures_no_file(run: Run) -> None:
-    assert list(FailureWriter(run).close()) == []

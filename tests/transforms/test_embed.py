@@ -24,7 +24,8 @@ from embed_pipeline.embedder import PROBE
 from embed_pipeline.endpoint import Auth, Batching, Endpoint, Retry
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.records import Document, Embedded, Failed
-from embed_pipeline.transforms.embed import NAMESPACE, EmbedDoFn, EmbedText
+from embed_pipeline.transforms.embed import EmbedDoFn, EmbedText
+from embed_pipeline.transforms.metrics import NAMESPACE
 from embed_pipeline.transforms.read import ReadResult
 from tests.support.scripted import (
     DIGEST,
