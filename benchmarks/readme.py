@@ -1,0 +1,82 @@
+"""Write what was measured into the README, between its two marks.
+
+python -m benchmarks.readme
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks.results import FOLDER
+
+README = Path(__file__).parent.parent / "README.md"
+_MARKED = re.compile(r"(?<=<!-- measured:begin -->\n).*?(?=<!-- measured:end -->)", re.DOTALL)
+
+
+def measured() -> str:
+    """Return the section's text, made of the raw results."""
+    cost, bound, rate = _result("client_cost"), _result("server_bound"), _result("embedded_rate")
+    memory, fidelity = _result("memory"), _result("fidelity")
+    medians, machine = cost["medians"], cost["machine"]
+    counts = ", ".join(map(str, fidelity["token counts"]))
+    peaks = " and ".join(f"{peak} MB over {rows}" for rows, peak in memory["peak_mb"].items())
+    rows = [
+        (
+            "CPU time a row of the whole local pipeline (384 values, canned endpoint)",
+            (
+                f"{medians['ours']} µs; a bare loop {medians['floor']} µs, "
+                f"stock Beam (RunInference, WriteToParquet) {medians['stock Beam']} µs: {cost['ours / floor']:.2f} x and "
+                f"{cost['ours / stock Beam']:.2f} x"
+            ),
+        ),
+        (
+            "wall time where the server is the limit (1 ms a text, 20,000 texts)",
+            f"{bound['wall / served']:.3f} x the server's own time",
+        ),
+        (
+            "embedded endpoint over HTTP beside a bare ONNX Runtime loop",
+            (
+                f"{rate['short']['HTTP / bare']:.2f} x on short texts, "
+                f"{rate['long']['HTTP / bare']:.2f} x on long ones"
+            ),
+        ),
+        (
+            "the same beside its own engine without HTTP",
+            f"{rate['short']['HTTP / engine']:.2f} x and {rate['long']['HTTP / engine']:.2f} x",
+        ),
+        ("peak memory of a run", f"{peaks} rows: {memory['large / small']:.2f} x"),
+        (
+            "embedded endpoint's distance to the published example of its model",
+            f"{fidelity['largest difference']:.0e} at most; token counts {counts}",
+        ),
+    ]
+    lines = [f"| {what} | {found} |" for what, found in rows]
+    where = (
+        f"{machine['cores']} cores ({machine['processor']}), Python {machine['python']}, "
+        f"apache-beam {machine['apache-beam']}, {cost['date']}. Medians; `make bench` measures "
+        "them, [benchmarks/results/](benchmarks/results/) has every round."
+    )
+    return "\n".join(["| | |", "|---|---|", *lines, "", where, ""])
+
+
+def _result(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
+    return found
+
+
+def section(readme: str) -> str:
+    """Return what stands between the two marks."""
+    found = _MARKED.search(readme)
+    assert found is not None
+    return found[0]
+
+
+def main() -> None:
+    """Rewrite the section."""
+    readme = README.read_text(encoding="utf-8")
+    README.write_text(_MARKED.sub(lambda _: measured(), readme), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
