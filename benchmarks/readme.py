@@ -26,8 +26,8 @@ def measured() -> str:
             "CPU time a row of the whole local pipeline (384 values, canned endpoint)",
             (
                 f"{medians['ours']} µs; a bare loop {medians['floor']} µs, "
-                f"stock Beam (RunInference, WriteToParquet) {medians['stock Beam']} µs: {cost['ours / floor']:.2f} x and "
-                f"{cost['ours / stock Beam']:.2f} x"
+                f"stock Beam (RunInference, WriteToParquet) {medians['stock Beam']} µs: "
+                f"{cost['ours / floor']:.2f} x and {cost['ours / stock Beam']:.2f} x"
             ),
         ),
         (

