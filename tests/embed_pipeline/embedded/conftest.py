@@ -47,9 +47,9 @@ def http(server: EmbeddedProcess) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def serve_app() -> Iterator[Callable[[ASGIApp], httpx.Client]]:
-    """Return a function that serves an application until the test ends."""
+    """Return a function that serves an application until the module's tests end."""
     with ExitStack() as stack:
         yield lambda app: stack.enter_context(serving(app))
 

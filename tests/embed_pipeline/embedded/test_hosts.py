@@ -13,15 +13,16 @@ from starlette.types import ASGIApp
 
 from embed_pipeline.embedded.hosts import HostGuard, host_allowed, origin_allowed
 
-Serve = Callable[[ASGIApp], httpx.Client]
-
 
 async def hello(_: Request) -> Response:
     return PlainTextResponse("hello")
 
 
-def guarded(*, loopback: bool) -> HostGuard:
-    return HostGuard(Starlette(routes=[Route("/", hello)]), loopback=loopback)
+@pytest.fixture(scope="module")
+def clients(serve_app: Callable[[ASGIApp], httpx.Client]) -> dict[bool, httpx.Client]:
+    """Return clients of a guarded application, by whether it is on loopback only."""
+    app = Starlette(routes=[Route("/", hello)])
+    return {loopback: serve_app(HostGuard(app, loopback=loopback)) for loopback in (False, True)}
 
 
 @pytest.mark.parametrize(
@@ -96,9 +97,9 @@ def test_an_origin_has_to_be_this_machine_or_the_server_itself(origin: str, allo
     ],
 )
 def test_the_host_counts_on_loopback_and_the_origin_everywhere(
-    serve_app: Serve, loopback: bool, headers: dict[str, str], status: int
+    clients: dict[bool, httpx.Client], loopback: bool, headers: dict[str, str], status: int
 ) -> None:
-    answer = serve_app(guarded(loopback=loopback)).get("/", headers=headers)
+    answer = clients[loopback].get("/", headers=headers)
     assert (answer.status_code, answer.text) == (status, "hello" if status == 200 else "")
 
 
