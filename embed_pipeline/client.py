@@ -1,23 +1,20 @@
 """The client of an endpoint: one request, retried where that can help."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import orjson
 import tenacity
 
-from embed_pipeline import answer, errors, interrupt
+from embed_pipeline import answer, errors
 from embed_pipeline.answer import Answer
 from embed_pipeline.endpoint import Endpoint, Retry, keep_alive_seconds
 from embed_pipeline.model_names import same_model
+from embed_pipeline.retrying import retrying_of, tried
 from embed_pipeline.transport import Transport
 
-T = TypeVar("T")
-
-FIRST_WAIT = 0.5  # seconds, doubled at each try, fully jittered
-LONGEST_WAIT = 30.0
 SHORTEST_READ = 30.0  # seconds to wait for an answer at least, however fast the endpoint was
 SLOWER_THAN_EXPECTED = 8.0  # times the expected duration, before an answer is given up
 SMALL_BODY = 1 << 20  # bytes an answer without vectors may have
@@ -52,7 +49,7 @@ class Client:
         self._endpoint = endpoint
         self._retry = retry or Retry()
         self._keep_alive: Any = endpoint.keep_alive
-        self._dimension: int | None = endpoint.dimensions
+        self._dimension: int | None = None
         self._seconds_per_char: float | None = None
         self._transport = Transport(endpoint)
 
@@ -77,10 +74,10 @@ class Client:
             EndpointError: The last try's error.
         """
         seconds = min(SHORTEST_READ, self._endpoint.timeouts.read)
-        retrying = self._retrying()
+        retrying = retrying_of(self._retry)
         if attempts is not None:
             retrying = retrying.copy(stop=tenacity.stop_after_attempt(attempts))
-        found = _tried(
+        found = tried(
             retrying, lambda: self._transport.exchange("GET", path, None, seconds, SMALL_BODY)
         )
         return self._object(found, path)
@@ -95,8 +92,8 @@ class Client:
             self._keep_alive = None
         body = orjson.dumps({**self._fields(), "input": []})
         seconds = self._endpoint.timeouts.load
-        _tried(
-            self._retrying(),
+        tried(
+            retrying_of(self._retry),
             lambda: self._transport.exchange("POST", "/api/embed", body, seconds, SMALL_BODY),
         )
 
@@ -117,7 +114,7 @@ class Client:
         """
         body = orjson.dumps({**self._fields(), "input": texts})
         characters = sum(map(len, texts))
-        retrying = self._retrying(tries, patient=patient)
+        retrying = retrying_of(self._retry, tries, patient=patient)
         started = 0.0
 
         def once() -> Answer:
@@ -127,11 +124,12 @@ class Client:
             found = self._transport.exchange(
                 "POST", "/api/embed", body, self._patience(characters), limit
             )
-            return answer.parse(
-                found, len(texts), self._dimension, self._transport.request("/api/embed")
-            )
+            request = self._transport.request("/api/embed")
+            got = answer.parse(found, len(texts), self._dimension, request)
+            self._check_dimension(got, request)
+            return got
 
-        found = _tried(retrying, once)
+        found = tried(retrying, once)
         seconds = time.monotonic() - started
         self._learn(found, seconds / max(characters, 1))
         statistics = retrying.statistics
@@ -162,6 +160,16 @@ class Client:
         mine = [entry for entry in loaded if same_model(entry.get("name"), self._endpoint.model)]
         return any(_seconds_until(entry.get("expires_at", "")) > ours for entry in mine)
 
+    def _check_dimension(self, got: Answer, request: str) -> None:
+        """Refuse vectors that are not cut as asked, which no repetition would change."""
+        asked, width = self._endpoint.dimensions, got.vectors.shape[1]
+        if asked is not None and asked != width:
+            raise errors.RequestRejected(
+                f"{request}: the model gives vectors of {width} values, not the {asked} of "
+                "endpoint.dimensions; correct that setting, or choose another model",
+                200,
+            )
+
     def _learn(self, found: Answer, per_char: float) -> None:
         """Remember dimension and speed; the speed is a moving mean over about ten requests."""
         self._dimension = found.vectors.shape[1]
@@ -176,38 +184,6 @@ class Client:
         patience = max(SHORTEST_READ, SLOWER_THAN_EXPECTED * expected)
         return min(patience, self._retry.total_seconds)
 
-    def _retrying(self, tries: int | None = None, *, patient: bool = False) -> tenacity.Retrying:
-        """Return the repetition of one request: attempts and time are both bounded."""
-        back_off = tenacity.wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
-
-        def worth_trying(state: tenacity.RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome else None
-            if not isinstance(error, errors.TransientError) or interrupt.stop_requested():
-                return False
-            if patient:
-                return True
-            if tries is not None and error.scope == "text":
-                return state.attempt_number < tries
-            return error.tries is None or state.attempt_number < error.tries
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            asked = getattr(error, "retry_after", None) or 0.0
-            seconds = max(asked, back_off(state))
-            if isinstance(error, errors.Overloaded):
-                statistics = state.retry_object.statistics
-                statistics["throttled"] = statistics.get("throttled", 0.0) + seconds
-            return seconds
-
-        return tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self._retry.attempts)
-            | tenacity.stop_before_delay(self._retry.total_seconds),
-            wait=wait,
-            retry=worth_trying,
-            sleep=_sleep,
-            reraise=True,
-        )
-
     def _object(self, body: bytes, path: str) -> dict[str, Any]:
         """Return a body that must be a JSON object."""
         try:
@@ -221,25 +197,6 @@ class Client:
                 200,
             )
         return found
-
-
-def _tried(retrying: tenacity.Retrying, once: Callable[[], T]) -> T:
-    """Try until it succeeds or the bounds are reached; an error tells how often it was tried."""
-    try:
-        return retrying(once)
-    except errors.EndpointError as error:
-        error.attempts = retrying.statistics["attempt_number"]
-        raise
-
-
-def _sleep(seconds: float) -> None:
-    """Wait before another try.
-
-    Raises:
-        InterruptedJobError: A stop was asked for.
-    """
-    if interrupt.wait(seconds):
-        raise errors.InterruptedJobError("stopped while waiting for the endpoint")
 
 
 def _seconds_until(moment: str) -> float:

@@ -11,15 +11,16 @@ import pyarrow.parquet as pq
 from embed_pipeline import files, interrupt, kept
 from embed_pipeline.attributes import AttributeTypes
 from embed_pipeline.duplicates import find_duplicates
-from embed_pipeline.errors import ConfigError, DatasetError, InterruptedJobError, RefusedError
+from embed_pipeline.errors import DatasetError, InterruptedJobError, RefusedError
 from embed_pipeline.hashed_parquet import HashedParquet
+from embed_pipeline.locations import name
 from embed_pipeline.manifest import Counts, DataFile, Manifest
 from embed_pipeline.output import Output
+from embed_pipeline.ownership import clean_up, is_part
 from embed_pipeline.parts import PartFile, Written
-from embed_pipeline.progress import running
 from embed_pipeline.provenance import footer
 from embed_pipeline.schema import Layout
-from embed_pipeline.staging import MANIFEST, STAGING, Folder, Run
+from embed_pipeline.staging import Folder, Run
 
 
 class Target(NamedTuple):
@@ -147,6 +148,7 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
     Raises:
         DatasetError: Rows and failures are not as many as the documents that came in; nothing is
             published, the parts are kept.
+        RefusedError: Another run has published there meanwhile, and `on_exists` is "error".
     """
     ordered = sorted(merged, key=lambda one: one.number)
     failed = sorted(written.failures, key=lambda part: part.path)
@@ -160,6 +162,11 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         )
     schema = target.layout(written.provenance).schema()
     if files.exists(target.run.manifest):
+        if target.output.on_exists == "error":
+            raise RefusedError(
+                f"another run has published a dataset in {target.run.path} meanwhile; what this "
+                f"one has embedded stands in {target.run.staging}"
+            )
         files.delete(target.run.manifest)  # from here on there is no complete dataset
     if not ordered:
         ordered = [Merged(0, _empty(target, written.provenance), 0)]
@@ -177,7 +184,7 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         failures=failure_files,
     )
     files.write_bytes(target.run.manifest, manifest.to_json())
-    files.delete_folder(files.join(target.run.path, STAGING))
+    clean_up(target.run)
     return manifest
 
 
@@ -213,12 +220,12 @@ def _empty(target: Target, provenance: Mapping[str, Any]) -> PartFile:
 
 
 def _placed(run: Run, folder: Folder, parts: Sequence[PartFile]) -> list[DataFile]:
-    """Give files their final names, and delete what else stands in their folder."""
+    """Give files their final names, and delete the parts of older runs in their folder."""
     cheap = files.rename_is_cheap(run.path)
-    kept = {part.path for part in parts}
+    ours = {part.path for part in parts}
     below = files.join(run.path, folder)
     for info in files.list_folder(below):
-        if info.path not in kept:
+        if info.path not in ours and is_part(info):
             files.delete(info.path)
     placed = []
     for number, part in enumerate(parts):
@@ -226,30 +233,6 @@ def _placed(run: Run, folder: Folder, parts: Sequence[PartFile]) -> list[DataFil
         if cheap:
             path = files.join(below, f"part-{number:05d}.parquet")
             files.move(part.path, path)
-        name = path.partition("?")[0].rpartition("/")[2]
-        placed.append(
-            DataFile(path=f"{folder}/{name}", rows=part.rows, bytes=part.bytes, sha256=part.sha256)
-        )
+        where = f"{folder}/{name(path)}"
+        placed.append(DataFile(path=where, rows=part.rows, bytes=part.bytes, sha256=part.sha256))
     return placed
-
-
-def check_free(output: Output) -> None:
-    """Refuse to write over a dataset, unless the settings say so.
-
-    Raises:
-        ConfigError: There is one, or there are files that no unfinished run left.
-    """
-    if output.on_exists == "overwrite":
-        return
-    unfinished = bool(running(output.path))  # then what stands in the folders is what it left
-    stands = [MANIFEST] if files.exists(files.join(output.path, MANIFEST)) else []
-    stands += [
-        f"{folder}/"
-        for folder in ("data", "failures")
-        if not unfinished and files.list_folder(files.join(output.path, folder))
-    ]
-    if stands:
-        raise ConfigError(
-            f"{output.path} exists already (it holds {', '.join(stands)}): choose another "
-            "output.path, or set output.on_exists to overwrite"
-        )

@@ -86,7 +86,8 @@ def find(pattern: str) -> list[FileInfo]:
 
     A path that exists is taken as it is, even where it holds wildcards. A folder stands for all
     files in and below it, except those with a name, or in a folder, that begins with `.` or `_`.
-    A pattern matches files, never folders; its rules are those of `embed_pipeline.globs`.
+    A pattern matches files, never folders; its rules are those of `embed_pipeline.globs`. Local
+    symlinks are followed, but a loop, or a link beside its target, adds no file a second time.
 
     Returns:
         The files, sorted by path; none where nothing matches.
@@ -111,7 +112,17 @@ def find(pattern: str) -> list[FileInfo]:
             for info in filesystem.get_file_info(selector)
             if info.is_file and globs.matches(parts, info.path.removeprefix(base).split("/"))
         ]
+    if place.is_local:
+        files = _once(os.path.realpath(root or "/").rstrip("/"), place.url(base), files)
     return sorted(files, key=lambda file: file.path)
+
+
+def _once(root: str, base: str, found: list[FileInfo]) -> list[FileInfo]:
+    """Leave out paths through a symlink to a file that is also there by its own path."""
+    real = {file.path: os.path.realpath(parse(file.path).key) for file in found}
+    own = {path for path in real if real[path] == f"{root}/{path.removeprefix(base)}"}
+    listed = {real[path] for path in own}
+    return [file for file in found if file.path in own or real[file.path] not in listed]
 
 
 def list_folder(path: str) -> list[FileInfo]:

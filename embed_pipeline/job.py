@@ -40,6 +40,22 @@ class JobFile(Settings):
     job: Job = Field(description="our own settings")
 
 
+class _Loader(yaml.SafeLoader):
+    """Load YAML as SafeLoader does, but refuse a key that is given twice in one mapping."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Check a mapping as it is written, before others are merged into it."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            name = (key.tag, key.value) if isinstance(key, yaml.ScalarNode) else None
+            if name in seen:
+                problem = f"the key {key.value!r} is given twice; keep one of them"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(name or id(key))
+        return node
+
+
 def load(path: str | Path, overrides: Sequence[str] = ()) -> JobFile:
     """Read a job file.
 
@@ -51,7 +67,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> JobFile:
         ConfigError: The file cannot be read, or is no job; it names every wrong key and value.
     """
     try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        found = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 (it is safe)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -74,10 +90,17 @@ def _override(found: dict[str, Any], override: str) -> None:
     names = path.strip().split(".")
     if not equals or len(names) < 2:
         raise ConfigError(f"--set {path}: write it as job.endpoint.model=VALUE")
+    cure = f"put it in quotes: --set '{path}=\"...\"'"
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)  # noqa: S506 (it is safe)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {path}: the value is not YAML{_problem(error)}") from error
+        raise ConfigError(
+            f"--set {path}: the value is not YAML{_problem(error)}; {cure}"
+        ) from error
+    if isinstance(value, dict) and not text.lstrip().startswith("{"):
+        raise ConfigError(
+            f"--set {path}: the value holds a colon, which YAML takes for a key; {cure}"
+        )
     group = found
     for name in names[:-1]:
         inner = group.setdefault(name, {})

@@ -1,5 +1,7 @@
 """Find the endpoint a job means: `auto` and `embedded` become an address."""
 
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +10,7 @@ from embed_pipeline.client import Client
 from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint, Retry
 from embed_pipeline.engine import find_digest, find_version
 
+_log = logging.getLogger("embed_pipeline")
 EMBEDDED_MODELS = ("all-minilm", "all-minilm:latest", "all-minilm:22m", "all-minilm:l6-v2")
 
 
@@ -44,7 +47,14 @@ def _server(endpoint: Endpoint) -> Endpoint | None:
         try:
             find_version(client)
             find_digest(client, found)
-        except (errors.ConnectionFailed, errors.RequestTimedOut, errors.ModelNotFound):
+        except (
+            errors.ConnectionFailed,
+            errors.RequestTimedOut,
+            errors.ModelNotFound,
+            errors.NotAnEndpoint,
+        ) as error:
+            if os.environ.get("OLLAMA_HOST"):  # then somebody expects that server
+                _log.warning("OLLAMA_HOST is passed over: %s", error)
             return None
     return found
 

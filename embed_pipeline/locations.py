@@ -46,6 +46,11 @@ class Place(NamedTuple):
         """Return another key of the same file system as a path or URL."""
         return f"{self.prefix}{key}{self.options}"
 
+    def is_below(self, other: "Place") -> bool:
+        """Say whether it lies in a folder, or is it."""
+        same = self.is_local == other.is_local and (self.is_local or self.prefix == other.prefix)
+        return same and f"{self.key}/".startswith(f"{other.key.rstrip('/')}/")
+
     def connect(self) -> fs.FileSystem:
         """Return the file system; a bucket is connected to once a process."""
         if self.is_local:
@@ -108,6 +113,11 @@ def naming(path: str) -> Iterator[None]:
         raise named from error
     except UnicodeDecodeError as error:
         raise OSError(f"a file name that is not UTF-8 ({error.object!r}): {path}") from error
+
+
+def name(path: str) -> str:
+    """Return the last part of a path or URL."""
+    return split_options(path)[0].rpartition("/")[2]
 
 
 def split_options(path: str) -> tuple[str, str]:

@@ -36,6 +36,13 @@ class Output(Settings):
         default=0.01, ge=0, le=1, description="share of documents that may fail by their own fault"
     )
 
+    @field_validator("path")
+    @classmethod
+    def _whole_path(cls, path: str) -> str:
+        if path.startswith("~"):
+            raise ValueError("'~' is not expanded here: write the whole path")
+        return path
+
     @field_validator("columns")
     @classmethod
     def _known_columns(cls, columns: dict[str, str]) -> dict[str, str]:

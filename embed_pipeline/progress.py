@@ -7,7 +7,7 @@ from typing import NamedTuple
 import orjson
 
 from embed_pipeline import files
-from embed_pipeline.staging import STAGING, Run
+from embed_pipeline.staging import RUN_ID, STAGING, Run
 
 LOCAL_INTERVAL = 0.5  # seconds between two writings of a progress file
 REMOTE_INTERVAL = 60.0  # the same where each writing is a request to an object store
@@ -73,4 +73,4 @@ def running(path: str) -> list[Run]:
         info.path.rpartition("/" + STAGING + "/")[2].partition("/")[0]
         for info in files.find(files.join(path, STAGING))
     }
-    return [Run(path, name) for name in sorted(names)]
+    return [Run(path, name) for name in sorted(names) if RUN_ID.fullmatch(name)]

@@ -5,6 +5,7 @@ stores a rename is a copy, so parts are written under their final names; what th
 list is deleted before the manifest is written.
 """
 
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -14,6 +15,7 @@ from embed_pipeline import files
 Folder = Literal["data", "failures"]
 STAGING = "staging"
 MANIFEST = "manifest.json"
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
 class Run(NamedTuple):

@@ -107,6 +107,8 @@ def embed(
     Example: embed-pipeline embed --text "Why is the sky blue?" --compare "Blue skies"
     """
     inputs = [*texts, *([compare] if compare is not None else [])]
+    if any("\udc80" <= character <= "\udcff" for text in inputs for character in text):
+        raise click.UsageError("a text is not UTF-8")  # as Python marks such bytes of a command
     with (
         locate.opened(_endpoint(url, model)) as endpoint,
         Client(endpoint, Retry(attempts=3)) as client,
@@ -141,7 +143,13 @@ def embed(
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=11434, show_default=True, help="Port to listen on; 0 = a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=11434,
+    show_default=True,
+    help="Port to listen on; 0 = a free one.",
+)
 def serve(host: str, port: int) -> None:
     """Serve the embedded endpoint: all-minilm, on this machine's processors.
 
@@ -237,8 +245,10 @@ def _print_hits(hits: list["Hit"], manifest: "Manifest") -> None:
 
 @main.command()
 @click.argument("dataset")
-def status(dataset: str) -> None:
+def status(dataset: str) -> int:
     """Tell how far the runs into a dataset's folder are, and whether it is complete.
+
+    The exit code is 1 where there is neither a dataset nor a run.
 
     Example: embed-pipeline status out/python-docs
     """
@@ -247,7 +257,8 @@ def status(dataset: str) -> None:
     from embed_pipeline.progress import read_progress, running
     from embed_pipeline.staging import MANIFEST
 
-    if files.exists(files.join(dataset, MANIFEST)):
+    complete = files.exists(files.join(dataset, MANIFEST))
+    if complete:
         manifest = read_manifest(dataset)
         counts = manifest.counts
         click.echo(
@@ -256,11 +267,13 @@ def status(dataset: str) -> None:
         )
     else:
         click.echo(f"{dataset}: no complete dataset")
-    for one in running(dataset):
+    runs = running(dataset)
+    for one in runs:
         done = read_progress(one)
         click.echo(
             f"run {one.run_id}: {done.rows:,} texts, {done.tokens:,} tokens, {done.failed:,} failed"
         )
+    return 0 if complete or runs else 1
 
 
 def _endpoint(url: str, model: str) -> Endpoint:

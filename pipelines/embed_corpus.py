@@ -25,7 +25,7 @@ from embed_pipeline.transforms.write import WriteDataset
 
 
 def build(
-    p: beam.Pipeline, job: Job, run: Run | None = None, inputs: Sequence[FileInfo] = ()
+    p: beam.Pipeline, job: Job, run: Run | None = None, inputs: Sequence[FileInfo] | None = None
 ) -> PCollection:
     """Add the job to a pipeline; return its PCollection of one Manifest.
 
@@ -33,18 +33,18 @@ def build(
         p: The pipeline.
         job: With a concrete address, and attributes with types.
         run: The run, where the caller watches it.
-        inputs: The corpus' files, for the manifest.
+        inputs: The corpus' files, where the caller has looked; the manifest lists them.
     """
     return (
         p
-        | "Read" >> ReadCorpus(job.corpus)
+        | "Read" >> ReadCorpus(job.corpus, inputs)
         | "Embed" >> EmbedText(job.endpoint, job.batching, job.retry)
         | "Write"
         >> WriteDataset(
             job.output,
             attributes=job.corpus.types,
             on_duplicate=job.corpus.on_duplicate,
-            job=described(job, inputs),
+            job=described(job, inputs or ()),
             run=run,
         )
     )

@@ -3,13 +3,14 @@
 import logging
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from embed_pipeline import commit, corpus, errors, interrupt, kept, locate
+from embed_pipeline import commit, corpus, errors, interrupt, kept, locate, ownership
 from embed_pipeline.attributes import check_names
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint, Retry
@@ -25,7 +26,6 @@ from embed_pipeline.pipelines.options import (
     runner_name,
 )
 from embed_pipeline.pipelines.terminal import Terminal
-from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.scan import Scan, infer
 from embed_pipeline.staging import new_run
 from embed_pipeline.transforms.write import Commit
@@ -59,8 +59,10 @@ def run_job(
             f"endpoint.url is '{job.endpoint.url}', which workers of {runner_name(options)} cannot "
             "resolve: set it to the address of a server they can reach"
         )
-    commit.check_free(job.output)
+    ownership.check_free(job.output)
     files = corpus.find_files(job.corpus)
+    ownership.check_apart(job.output, files)
+    ownership.check_writable(job.output)
     scan = infer(job.corpus, files)
     check_names(scan.types, job.output.taken)
     with locate.opened(job.endpoint) as endpoint:
@@ -76,9 +78,10 @@ def _build_only(job: Job) -> None:
     if job.endpoint.url in (AUTO, EMBEDDED):
         endpoint = job.endpoint.model_copy(update={"url": "http://127.0.0.1:11434"})
         job = job.model_copy(update={"endpoint": endpoint})
-    output = job.output.model_copy(update={"on_exists": "overwrite"})  # do not look there
-    job = job.model_copy(update={"output": output})
-    embed_corpus.build(beam.Pipeline(runner=DEFAULT_RUNNER), job)
+    with tempfile.TemporaryDirectory() as nowhere:  # the real output is not to be looked at
+        output = job.output.model_copy(update={"path": nowhere})
+        job = job.model_copy(update={"output": output})
+        embed_corpus.build(beam.Pipeline(runner=DEFAULT_RUNNER), job)
 
 
 def _preflight(endpoint: Endpoint, terminal: Terminal) -> str:
@@ -124,7 +127,6 @@ def _run(
         )
     else:
         embed_corpus.build(pipeline, job, run, files)
-    ProgressFile(run, "launcher").write(Progress())  # can the output be written at all?
     began = time.monotonic()
     with terminal.watching(run, scan.documents, exact=scan.exact):
         _execute(pipeline)
@@ -158,14 +160,13 @@ class Interrupted(errors.InterruptedJobError):
     """Report the signal that ended the job; the exit code is 128 plus its number."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(
-            f"stopped by {signal.Signals(number).name}; nothing is published, whole part files are "
-            "kept in the staging folder"
-        )
+        super().__init__(f"stopped by {signal.Signals(number).name}; {KEPT}")
         self.exit_code = 128 + number
 
 
 _TOLD = re.compile(r"^embed_pipeline\.errors\.(\w+): (.*)$", re.MULTILINE)
+_OS_ERROR = re.compile(r"^(?:OSError|PermissionError|FileNotFoundError): (.*)$", re.MULTILINE)
+KEPT = "nothing is published, whole part files are kept in the staging folder"
 _WHERE = re.compile(r" \[while running '.*", re.DOTALL)
 
 
@@ -175,13 +176,14 @@ def told(error: BaseException) -> errors.EmbedPipelineError:
     if isinstance(error, errors.EmbedPipelineError):
         return type(error)(message)
     if isinstance(error, OSError):
-        return errors.DatasetError(
-            f"{message}; nothing is published, whole part files are kept in the staging folder"
-        )
+        return errors.DatasetError(f"{message}; {KEPT}")
     found: list[tuple[str, str]] = _TOLD.findall(message)
     if found:
         name, text = found[-1]
         kind: type[errors.EmbedPipelineError] = getattr(errors, name)
         return kind(text)
+    failed = _OS_ERROR.search(message)
+    if failed:
+        return errors.DatasetError(f"{failed[1]}; {KEPT}")
     last = message.strip().splitlines()[-1:] or [type(error).__name__]
     return errors.EmbedPipelineError(f"the pipeline failed: {last[0]}")

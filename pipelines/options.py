@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.settings import suggestion
@@ -21,7 +21,8 @@ def beam_options(section: dict[str, Any], flags: Sequence[str]) -> PipelineOptio
         flags: As on Beam's own command lines, `--name=value`.
 
     Raises:
-        ConfigError: An option Beam does not know, with the nearest it knows; a wrong value.
+        ConfigError: An option or a runner Beam does not know, with the nearest it knows; a wrong
+            value.
     """
     parser = _parser()
     known = parser.known()
@@ -36,7 +37,17 @@ def beam_options(section: dict[str, Any], flags: Sequence[str]) -> PipelineOptio
         every.append(f"--runner={DEFAULT_RUNNER}")
         if "--default_sdk_harness_log_level" not in given:
             every.append("--default_sdk_harness_log_level=CRITICAL")  # the launcher tells of errors
-    return PipelineOptions(every)
+    options = PipelineOptions(every)
+    _check_runner(str(options.view_as(StandardOptions).runner or DEFAULT_RUNNER))
+    return options
+
+
+def _check_runner(name: str) -> None:
+    """Refuse a runner's name Beam does not know; a qualified one may be anybody's."""
+    known = StandardOptions.KNOWN_RUNNER_NAMES
+    short = {one.lower().removesuffix("runner") for one in known}
+    if "." not in name and name.lower().removesuffix("runner") not in short:
+        raise ConfigError(f"beam.runner: Beam has no runner '{name}'{suggestion(name, known)}")
 
 
 def runner_name(options: PipelineOptions) -> str:

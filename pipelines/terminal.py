@@ -1,10 +1,12 @@
 """What a job tells while it runs and at its end: a bar on a terminal, plain lines elsewhere."""
 
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
 
 import pyarrow.parquet as pq
 from rich.console import Console
@@ -24,6 +26,28 @@ LINE_SECONDS = 10.0  # between two lines, elsewhere
 RECENT_SECONDS = 30.0  # over which the recent rate is taken
 
 
+class _Unbroken:
+    """Pass on to a stream; once nobody reads it any more, say nothing and go on.
+
+    A job whose summary is piped into `head` is no failed job.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(BrokenPipeError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(BrokenPipeError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class Terminal:
     """Tell of a job on the standard error stream, so that the standard output stays free.
 
@@ -32,7 +56,9 @@ class Terminal:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(
+            file=cast(TextIO, _Unbroken(sys.stderr)), highlight=False, soft_wrap=True
+        )
         self._quiet = quiet
 
     def say(self, text: str) -> None:
@@ -190,7 +216,7 @@ class Rates:
         """Return a bar with the line beside it."""
         grid = Table.grid(padding=(0, 1))
         bar = ProgressBar(
-            total=self._total or None, completed=self._done, width=30, pulse=not self._total
+            total=self._total or None, completed=self._done, width=20, pulse=not self._total
         )
         grid.add_row(bar, self.line())
         return grid

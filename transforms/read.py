@@ -1,6 +1,6 @@
 """Read a corpus: its files become documents, and what is none of them a failure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from apache_beam.typehints.decorators import no_annotations
 
 from embed_pipeline import interrupt
 from embed_pipeline.corpus import Corpus, find_files
+from embed_pipeline.files import FileInfo
 from embed_pipeline.reading import read
 from embed_pipeline.records import Document, Failed
 from embed_pipeline.shards import Shard, split
@@ -39,17 +40,19 @@ class ReadCorpus(beam.PTransform):
 
     Attributes:
         corpus: The settings.
+        files: The corpus's files, where the caller has looked already; None: the first step looks.
     """
 
     corpus: Corpus
+    files: Sequence[FileInfo] | None = None
 
     @no_annotations  # Beam takes annotations of PCollections only
     def expand(self, pbegin: beam.pvalue.PBegin) -> ReadResult:
         """Return the documents and the failures of the corpus."""
         results = (
             pbegin
-            | "Settings" >> beam.Create([self.corpus], reshuffle=False)
-            | "FindAndSplit" >> beam.FlatMap(_shards_by_index)
+            | "Settings" >> beam.Create([(self.corpus, self.files)], reshuffle=False)
+            | "FindAndSplit" >> beam.FlatMapTuple(_shards_by_index)
             | "Spread" >> beam.GroupByKey()
             | "Read"
             >> beam.FlatMap(_read, self.corpus)
@@ -59,9 +62,10 @@ class ReadCorpus(beam.PTransform):
         return ReadResult(results["documents"], results[FAILED])
 
 
-def _shards_by_index(corpus: Corpus) -> list[tuple[int, Shard]]:
+def _shards_by_index(corpus: Corpus, files: Sequence[FileInfo] | None) -> list[tuple[int, Shard]]:
     """Return a corpus's shards by index: unlike the random keys of a Reshuffle, it keeps order."""
-    return [(shard.index, shard) for shard in split(corpus, find_files(corpus))]
+    found = find_files(corpus) if files is None else files
+    return [(shard.index, shard) for shard in split(corpus, found)]
 
 
 def _read(indexed: tuple[int, Iterable[Shard]], corpus: Corpus) -> Iterator[Any]:

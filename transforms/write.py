@@ -13,15 +13,18 @@ from apache_beam.utils.windowed_value import WindowedValue
 from embed_pipeline import commit
 from embed_pipeline.attributes import AttributeTypes, check_names
 from embed_pipeline.commit import Merged, MergeTask, Target
+from embed_pipeline.errors import ConfigError
 from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.output import Output
+from embed_pipeline.ownership import check_free
 from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.records import Embedded, Failed
 from embed_pipeline.staging import Run, new_run
 from embed_pipeline.transforms.embed import EmbedResult
 
 FAILED = "failed"
+POLICIES = ("error", "first", "last")
 
 
 @dataclass
@@ -40,7 +43,7 @@ class WriteDataset(beam.PTransform):
         run: The run, where the caller watches it.
 
     Raises:
-        ConfigError: There is a dataset already and `on_exists` is "error".
+        ConfigError: There is a dataset already and `on_exists` is "error", or an argument is wrong.
     """
 
     output: str | Output
@@ -52,9 +55,11 @@ class WriteDataset(beam.PTransform):
     def __post_init__(self) -> None:
         """Refuse what cannot work, before anything runs."""
         super().__init__()
+        if self.on_duplicate not in POLICIES:
+            raise ConfigError(f"on_duplicate is '{self.on_duplicate}': use one of {POLICIES}")
         output = Output(path=self.output) if isinstance(self.output, str) else self.output
         check_names(self.attributes or {}, output.taken)
-        commit.check_free(output)
+        check_free(output)
         self.target = Target(
             self.run or new_run(output.path),
             commit.now(),

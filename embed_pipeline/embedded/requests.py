@@ -112,7 +112,7 @@ def parse_openai(body: bytes) -> EmbedRequest:
     if encoding not in ("", "float", "base64"):
         raise ContractError(400, "encoding_format must be 'float' or 'base64'")
     given: Any = fields.get("input")
-    if given is None or given == []:
+    if given is None or (given == [] and not isinstance(given, Members)):
         raise ContractError(400, "invalid input")
     model = fields.get("model", "")
     name = request_name(model)

@@ -170,9 +170,10 @@ def test_every_vector_has_the_dimension_that_was_asked_for(endpoint: ScriptedEnd
     endpoint.script = lambda texts: embedded(texts, 8)
     with (
         client(endpoint, dimensions=4) as found,
-        pytest.raises(errors.WrongAnswer, match="8 values came back where 4 were expected"),
+        pytest.raises(errors.RequestRejected, match=r"8 values, not the 4 of endpoint.dimensions"),
     ):
         found.embed(["b"])
+    assert len(endpoint.requests) == 1
 
 
 # What is repeated

@@ -10,7 +10,7 @@ import pytest
 
 from embed_pipeline import commit, interrupt
 from embed_pipeline.commit import Merged, Target
-from embed_pipeline.errors import ConfigError, DatasetError, InterruptedJobError, RefusedError
+from embed_pipeline.errors import DatasetError, InterruptedJobError, RefusedError
 from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.kept import find_kept
 from embed_pipeline.manifest import Manifest, read_manifest
@@ -18,7 +18,7 @@ from embed_pipeline.output import Output
 from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.records import Embedded, Failed
 from embed_pipeline.staging import Run
-from tests.support.rows import made_by, row
+from tests.support.rows import RUN_ID, made_by, row
 from tests.support.scripted import DIGEST
 
 
@@ -29,7 +29,7 @@ def out(tmp_path: Path) -> Path:
 
 def target(out: Path, on_duplicate: str = "error", **output: Any) -> Target:
     settings = Output.model_validate({"path": str(out), **output})
-    run = Run(str(out), "run-1")
+    run = Run(str(out), RUN_ID)
     return Target(run, "2026-01-01T00:00:00+00:00", settings, {}, on_duplicate, {"inputs": ["f"]})
 
 
@@ -116,7 +116,7 @@ def test_a_lost_document_is_noticed_and_nothing_is_published(out: Path) -> None:
     ):
         published(to, Written(made_by(), 3, [part(to, row("a"))], failures(to, "b")))
     assert not (out / "manifest.json").exists()
-    assert (out / "staging" / "run-1").is_dir()
+    assert (out / "staging" / RUN_ID).is_dir()
 
 
 def test_no_rows_still_open_with_the_right_types(out: Path) -> None:
@@ -130,7 +130,7 @@ def test_no_rows_still_open_with_the_right_types(out: Path) -> None:
 
 
 def test_an_old_dataset_is_replaced_with_all_its_files(out: Path) -> None:
-    to = target(out)
+    to = target(out, on_exists="overwrite")
     published(to, Written(made_by(), 2, [part(to, row("a"))], failures(to, "b")))
     (out / "data" / "part-00007.parquet").write_bytes(b"left over")
     published(to, Written(made_by(), 1, [part(to, row("new"))], []))
@@ -196,13 +196,12 @@ def test_a_stopped_job_is_not_committed(out: Path) -> None:
         commit.plan(target(out), Written(made_by(), 0, [], []))
 
 
-def test_a_dataset_is_not_written_over(out: Path) -> None:
+def test_a_dataset_another_run_has_published_meanwhile_is_left_alone(out: Path) -> None:
     to = target(out)
-    commit.check_free(to.output)
     published(to, Written(made_by(), 1, [part(to, row("a"))], []))
-    with pytest.raises(ConfigError, match=r"exists already \(it holds manifest.json, data/\)"):
-        commit.check_free(to.output)
-    commit.check_free(target(out, on_exists="overwrite").output)
+    with pytest.raises(RefusedError, match="another run has published a dataset"):
+        published(to, Written(made_by(), 1, [part(to, row("b"))], []))
+    assert ids(out) == ["a"]
 
 
 def test_merging_keeps_rows_footer_and_encoding(out: Path) -> None:

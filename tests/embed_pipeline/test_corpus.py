@@ -45,6 +45,7 @@ def test_defaults() -> None:
         {"text_per": "page"},
         {"on_duplicate": "merge"},
         {"limit": 0},
+        {"limit": True},
         {"colour": "red"},
     ],
 )

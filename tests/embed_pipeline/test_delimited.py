@@ -67,13 +67,71 @@ def test_a_row_of_wrong_encoding_stands_alone(tmp_path: Path) -> None:
     ]
 
 
-def test_a_quote_that_is_never_closed_is_one_fault_at_the_row_it_begins_in(
-    tmp_path: Path,
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_a_quote_that_is_never_closed_costs_the_row_it_stands_in_alone(
+    tmp_path: Path, delimiter: str
 ) -> None:
-    rows = read(tmp_path, 'id,text\n1,a\n2,"b\n3,c\n')
-    assert rows[0] == (2, {"id": "1", "text": "a"})
-    assert [line for line, _ in rows] == [2, 3]
-    assert "check the quotes" in rows[1][1]
+    data = 'id,text\n1,a\n2,"b\n3,c\n4,d'.replace(",", delimiter)
+    assert read(tmp_path, data, delimiter) == [
+        (2, {"id": "1", "text": "a"}),
+        (
+            3,
+            (
+                "a quote opens that is not closed before the end of the file; reading goes on with "
+                "the next line; close the quote, or double the quotes inside a quoted field"
+            ),
+        ),
+        (4, {"id": "3", "text": "c"}),
+        (5, {"id": "4", "text": "d"}),
+    ]
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+@pytest.mark.parametrize("broken", [[10_000], [1], [20_000], [5_000, 5_001, 19_000]])
+def test_stray_quotes_among_many_rows_cost_their_own_rows_alone(
+    tmp_path: Path, delimiter: str, broken: list[int]
+) -> None:
+    texts = {number: f"text {number}" for number in range(1, 20_001)}
+    texts.update((number, '"open quote') for number in broken)
+    lines = ["id,text", *(f"{number},{text}" for number, text in texts.items())]
+    rows = read(tmp_path, "\n".join(lines).replace(",", delimiter), delimiter)
+    assert [line for line, _ in rows] == list(range(2, 20_002))
+    assert [line - 1 for line, row in rows if isinstance(row, str)] == broken
+    assert all(row["id"] == str(line - 1) for line, row in rows if not isinstance(row, str))
+
+
+def test_lines_count_on_behind_a_stray_quote_and_a_field_of_many_lines(tmp_path: Path) -> None:
+    rows = read(tmp_path, 'id,text\n1,"open\n2,"two\nlines"\n3,"c"\n')
+    assert "expected after" in rows[0][1]
+    assert [line for line, _ in rows] == [2, 3, 5]
+    assert [row for _, row in rows[1:]] == [
+        {"id": "2", "text": "two\nlines"},
+        {"id": "3", "text": "c"},
+    ]
+
+
+def test_a_fault_of_encoding_behind_a_stray_quote_is_told_too(tmp_path: Path) -> None:
+    rows = read(tmp_path, b'id,text\n1,"open\n2,\xff\n3,c\n')
+    assert "a quote opens" in rows[0][1]
+    assert rows[1:] == [
+        (3, "byte 18: 0xff is not UTF-8; save the file as UTF-8"),
+        (4, {"id": "3", "text": "c"}),
+    ]
+
+
+def test_a_field_may_span_ten_thousand_lines_and_no_more(tmp_path: Path) -> None:
+    text = "a\n" * 9_999
+    assert read(tmp_path, f'text\n"{text}"\nb') == [(2, {"text": text}), (10_002, {"text": "b"})]
+    rows = read(tmp_path, f'text\n"a\n{text}"\nb')
+    assert rows[0][1].startswith("a quote opens that is not closed within 10,000 lines and 64 MiB;")
+    assert rows[1:10_000] == [(line, {"text": "a"}) for line in range(3, 10_002)]
+
+
+def test_two_stray_quotes_that_pair_up_are_read_as_one_field(tmp_path: Path) -> None:
+    assert read(tmp_path, 'id,text\n1,"a\n2,b"\n3,c') == [
+        (2, {"id": "1", "text": "a\n2,b"}),
+        (4, {"id": "3", "text": "c"}),
+    ]
 
 
 def test_a_text_of_a_megabyte_is_no_problem(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from embed_pipeline.parts import PartFile, RowWriter
 from embed_pipeline.records import Embedded, Failed
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Run
-from tests.support.rows import made_by, row
+from tests.support.rows import RUN_ID, made_by, row
 from tests.support.scripted import DIMENSION
 
 
@@ -29,7 +29,7 @@ class Staged:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.output = Output.model_validate({"path": str(folder), **settings})
-        self._run = Run(str(folder), "run-1")
+        self._run = Run(str(folder), RUN_ID)
 
     def part(self, *rows: Embedded) -> PartFile:
         writer = RowWriter(self._run, Layout(self.output, DIMENSION, {}), made_by())

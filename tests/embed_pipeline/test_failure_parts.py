@@ -8,11 +8,12 @@ import pytest
 from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.records import Failed
 from embed_pipeline.staging import Run
+from tests.support.rows import RUN_ID
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run(str(tmp_path / "out"), "run-1")
+    return Run(str(tmp_path / "out"), RUN_ID)
 
 
 def test_failures_are_counted_by_blame_and_kind(run: Run) -> None:

@@ -1,7 +1,6 @@
 """The file layer, on a real folder and on a real S3 server."""
 
 import gzip
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -196,11 +195,42 @@ def test_a_file_whose_name_looks_like_a_pattern_is_found(base: str) -> None:
     assert below(base, files.find(files.join(base, "a[1].txt"))) == ["a[1].txt"]
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_loop_of_symlinks_adds_no_file_a_second_time(tmp_path: Path, scheme: str) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b").write_bytes(b"x")
+    (tmp_path / "loop").symlink_to(".")
+    base = f"{scheme}{tmp_path}"
+    assert below(base, files.find(base)) == ["a", "sub/b"]
+    assert below(base, files.find(f"{base}/**/b")) == ["sub/b"]
+
+
+def test_a_link_beside_its_target_adds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"x")
+    (tmp_path / "a").symlink_to("b")
+    assert below(str(tmp_path), files.find(str(tmp_path))) == ["b"]
+    assert below(str(tmp_path), files.find(str(tmp_path / "a"))) == ["a"]
+    assert below(str(tmp_path), files.find(str(tmp_path / "[a]"))) == ["a"]
+
+
+def test_links_to_files_elsewhere_are_found(tmp_path: Path) -> None:
+    for name in ("elsewhere/a", "elsewhere/folder/b", "data/c"):
+        files.write_bytes(str(tmp_path / name), b"x")
+    (tmp_path / "data" / "a").symlink_to("../elsewhere/a")
+    (tmp_path / "data" / "again").symlink_to("../elsewhere/a")
+    (tmp_path / "data" / "folder").symlink_to("../elsewhere/folder")
+    (tmp_path / "link").symlink_to("data")
+    for root in (str(tmp_path / "data"), str(tmp_path / "link")):
+        assert below(root, files.find(root)) == ["a", "again", "c", "folder/b"]
+
+
 def test_find_tells_size_and_time(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"12345")
     (found,) = files.find(str(tmp_path / "a"))
     assert (found.path, found.size) == (str(tmp_path / "a"), 5)
-    assert found.modified == datetime.fromtimestamp((tmp_path / "a").stat().st_mtime, UTC)
+    assert found.modified is not None
+    assert found.modified.timestamp() == pytest.approx((tmp_path / "a").stat().st_mtime, abs=1e-5)
 
 
 def test_a_found_path_can_be_opened_whatever_it_was_asked_as(

@@ -135,7 +135,8 @@ def test_an_unknown_key_is_refused_at_every_level_with_the_nearest(
         ("job.endpoint.timeouts.read=0", "job.endpoint.timeouts.read: Input should be greater"),
         ("job.batching.in_flight=many", "job.batching.in_flight: Input should be a valid integer"),
         ("job.output.columns={vectro: v}", "job.output.columns: there is no column 'vectro'"),
-        ("job.endpoint=null", "job.endpoint: Input should be"),
+        ("job.endpoint=null", "job.endpoint: must be a group of settings"),
+        ("job.corpus.files=3", "job.corpus.files: Input should be a valid string or a list"),
     ],
 )
 def test_a_wrong_value_is_refused_with_file_and_path(
@@ -177,6 +178,45 @@ def test_wrong_yaml_is_refused_with_its_place_but_without_the_line(file: Path) -
 def test_bytes_that_are_no_text_are_not_yaml(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     assert refusal(file).startswith(f"{file} is not YAML")
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "key"),
+    [
+        ("job: {}\njob: {}\n", 2, "job"),
+        ("job:\n  endpoint:\n    model: a\n    url: auto\n    'model': b\n", 5, "model"),
+        ("job:\n  corpus: [{a: 1,\n    a: 2}]\n", 3, "a"),
+    ],
+)
+def test_a_key_given_twice_is_refused_with_its_line(
+    file: Path, content: str, line: int, key: str
+) -> None:
+    file.write_text(content)
+    found = refusal(file)
+    assert found.startswith(f"{file} is not YAML, line {line}, column ")
+    assert found.endswith(f"the key '{key}' is given twice; keep one of them")
+
+
+def test_a_merged_mapping_may_be_overridden(file: Path) -> None:
+    file.write_text(
+        "beam: {a: &all {x: 1, y: 2}, b: {<<: *all, x: 3}, c: {<<: *all, y: 4}}\n" + SMALL
+    )
+    found = job.load(file).beam
+    assert (found["b"], found["c"]) == ({"x": 3, "y": 2}, {"x": 1, "y": 4})
+
+
+@pytest.mark.parametrize(
+    "value", ["secret: {text}", "{secret}: {text}", "a: secret: c", "'secret' {text}"]
+)
+def test_an_override_that_needs_quotes_is_told_so_without_its_value(file: Path, value: str) -> None:
+    found = refusal(file, f"job.corpus.text={value}")
+    assert found.startswith("--set job.corpus.text: the value ")
+    assert found.endswith("""; put it in quotes: --set 'job.corpus.text="..."'""")
+    assert "secret" not in found
+
+
+def test_an_override_in_quotes_may_hold_a_colon(file: Path) -> None:
+    assert job.load(file, ['job.corpus.text="a: {text}"']).job.corpus.text == "a: {text}"
 
 
 def test_tags_that_would_run_code_are_refused(file: Path) -> None:

@@ -16,13 +16,13 @@ from embed_pipeline.progress import Progress, read_progress
 from embed_pipeline.records import Failed
 from embed_pipeline.schema import Layout, id_hash
 from embed_pipeline.staging import Run
-from tests.support.rows import made_by, row
+from tests.support.rows import RUN_ID, made_by, row
 from tests.support.scripted import DIMENSION
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run(str(tmp_path / "out"), "run-1")
+    return Run(str(tmp_path / "out"), RUN_ID)
 
 
 def writer(run: Run, clock: Iterator[float] | None = None, **output: object) -> RowWriter:

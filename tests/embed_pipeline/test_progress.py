@@ -27,9 +27,9 @@ def test_it_is_due_after_a_while_and_not_again_at_once(tmp_path: Path) -> None:
 
 
 def test_runs_that_left_something_are_listed_oldest_first(tmp_path: Path) -> None:
-    for name in ("20260102T000000Z-bb", "20260101T000000Z-aa"):
+    for name in ("20260102T000000Z-bbbbbb", "20260101T000000Z-aaaaaa"):
         ProgressFile(Run(str(tmp_path), name), "one").write(Progress())
     assert running(str(tmp_path)) == [
-        Run(str(tmp_path), "20260101T000000Z-aa"),
-        Run(str(tmp_path), "20260102T000000Z-bb"),
+        Run(str(tmp_path), "20260101T000000Z-aaaaaa"),
+        Run(str(tmp_path), "20260102T000000Z-bbbbbb"),
     ]

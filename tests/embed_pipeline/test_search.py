@@ -12,14 +12,14 @@ from embed_pipeline.output import Output
 from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.search import nearest_rows
 from embed_pipeline.staging import Run
-from tests.support.rows import made_by, row
+from tests.support.rows import RUN_ID, made_by, row
 from tests.support.scripted import vector_of
 
 
 def dataset(path: Path, count: int, **output: object) -> Manifest:
     """Write a dataset of `count` rows, in files of 100 rows."""
     settings = Output.model_validate({"path": str(path), **output})
-    run = Run(str(path), "r1")
+    run = Run(str(path), RUN_ID)
     job = {"output": settings.model_dump(mode="json")}
     to = Target(run, "2026-01-01T00:00:00+00:00", settings, {}, "error", job)
     found = []

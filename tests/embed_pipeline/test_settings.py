@@ -1,5 +1,8 @@
 """Problems of settings, one line each: where, what, and what was probably meant."""
 
+from typing import Literal
+
+import pytest
 from pydantic import ValidationError
 
 from embed_pipeline.endpoint import Auth
@@ -17,6 +20,9 @@ class Outer(Settings):
     other: Inner | None = None
     several: tuple[Inner, ...] = ()
     auth: Auth | None = None
+    names: str | list[str] | None = None
+    types: dict[str, Literal["int", "bool"]] | list[str] | None = None
+    both: Inner | str = ""
 
 
 def explained(values: dict[str, object]) -> list[str]:
@@ -80,3 +86,26 @@ def test_our_own_messages_stand_as_they_are() -> None:
 def test_values_are_not_shown() -> None:
     (line,) = explained({"inner": {"width": "secret"}})
     assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"inner": 3}, "inner: must be a group of settings"),
+        ({"names": 3}, "names: Input should be a valid string or a list"),
+        ({"names": ["a", 3]}, "names.1: Input should be a valid string"),
+        ({"types": {"year": "x"}}, "types.year: Input should be 'int' or 'bool'"),
+        ({"types": {3: "int"}}, "types.3: a name must be a string; put it in quotes"),
+        ({"types": 3}, "types: Input should be a mapping of names to values or a list"),
+        (
+            {"both": {"heigth": 1}},
+            "both.heigth: unknown key; did you mean 'height'?",
+        ),
+        (
+            {"inner": {"": 1}},
+            "inner.'': unknown key; known here: height, width",
+        ),
+    ],
+)
+def test_only_what_the_user_wrote_is_shown(values: dict[str, object], line: str) -> None:
+    assert explained({"inner": {}, **values}) == [f"job.yaml: {line}"]

@@ -11,6 +11,7 @@ from embed_pipeline import __version__
 from embed_pipeline.pipelines.cli import invoke
 from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.staging import Run
+from tests.support.rows import RUN_ID
 from tests.support.scripted import DIGEST, ScriptedEndpoint, tokens_of, vector_of
 
 ROOT = Path(__file__).parent.parent.parent
@@ -85,12 +86,17 @@ def test_check_tells_where_nobody_answers(capsys: Captured) -> None:
 
 
 def test_status_tells_of_a_run_under_way(capsys: Captured, tmp_path: Path) -> None:
-    ProgressFile(Run(str(tmp_path), "r1"), "w").write(Progress(1200, 34_000, 2))
+    ProgressFile(Run(str(tmp_path), RUN_ID), "w").write(Progress(1200, 34_000, 2))
     assert invoke(["status", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{tmp_path}: no complete dataset",
-        "run r1: 1,200 texts, 34,000 tokens, 2 failed",
+        f"run {RUN_ID}: 1,200 texts, 34,000 tokens, 2 failed",
     ]
+
+
+def test_status_of_nothing_is_exit_code_1(capsys: Captured, tmp_path: Path) -> None:
+    assert invoke(["status", str(tmp_path)]) == 1
+    assert "no complete dataset" in capsys.readouterr().out
 
 
 def test_a_dataset_can_be_searched_and_asked_for_its_status(
@@ -136,6 +142,9 @@ def test_a_folder_without_a_dataset_cannot_be_searched(capsys: Captured, tmp_pat
         (["no-such"], "No such command 'no-such'"),
         (["run", "no-such.yaml"], "cannot read no-such.yaml"),
         (["embed", "--text", "x", "--url", "nowhere"], "is not an address"),
+        (["embed", "--text", "caf\udce9"], "a text is not UTF-8"),
+        (["serve", "--port", "80000"], "80000"),
+        (["run", "configs/local.yaml", "--runner=NoSuchRunner"], "beam.runner: "),
     ],
 )
 def test_wrong_usage_is_exit_code_2(capsys: Captured, arguments: list[str], said: str) -> None:

@@ -34,6 +34,16 @@ def test_a_flag_chooses_the_runner() -> None:
     assert runner_name(beam_options({}, ["--runner=DataflowRunner"])) == "DataflowRunner"
 
 
+def test_an_unknown_runner_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="no runner 'FlinkRuner'; did you mean 'FlinkRunner'"):
+        beam_options({"runner": "FlinkRuner"}, [])
+
+
+@pytest.mark.parametrize("name", ["flink", "DataflowRunner", "my.own.Runner"])
+def test_runners_have_short_and_qualified_names_too(name: str) -> None:
+    assert beam_options({"runner": name}, []).get_all_options()["runner"] == name
+
+
 def test_an_unknown_key_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"beam.direct_num_worker: .*mean 'direct_num_workers'"):
         beam_options({"direct_num_worker": 2}, [])

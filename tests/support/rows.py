@@ -10,6 +10,8 @@ from embed_pipeline.provenance import provenance
 from embed_pipeline.records import Embedded
 from tests.support.scripted import DIGEST, DIMENSION, vector_of
 
+RUN_ID = "20260101T000000Z-abc123"
+
 
 def row(identity: str, text: str = "", **fields: Any) -> Embedded:
     """Return an embedded document; its vector is the scripted endpoint's for its text."""

@@ -17,12 +17,12 @@ from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from moto.server import ThreadedMotoServer
 
-from embed_pipeline.commit import check_free
 from embed_pipeline.endpoint import Batching, Endpoint
 from embed_pipeline.errors import ConfigError, RefusedError, Unauthorized
 from embed_pipeline.kept import find_kept
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.output import Output
+from embed_pipeline.ownership import check_free
 from embed_pipeline.pipelines.launch import told
 from embed_pipeline.transforms.embed import EmbedText
 from embed_pipeline.transforms.write import WriteDataset
@@ -147,7 +147,7 @@ def test_an_attribute_cannot_take_a_column_s_name(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Run a local S3 server with one bucket; yield the URL of a folder in it."""
     for name, value in (
         ("AWS_ACCESS_KEY_ID", "test"),
@@ -159,8 +159,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket="vectors")
-    yield f"s3://vectors/out?endpoint_override={host}:{port}&scheme=http"
+    name = f"vectors-{tmp_path.name.replace('_', '-')}"  # the server's buckets outlive it
+    boto3.client("s3", endpoint_url=f"http://{host}:{port}").create_bucket(Bucket=name)
+    yield f"s3://{name}/out?endpoint_override={host}:{port}&scheme=http"
     server.stop()
 
 
@@ -185,8 +186,9 @@ def test_a_dataset_on_an_object_store(endpoint: ScriptedEndpoint, bucket: str) -
         WriteDataset(Output(path=bucket, on_exists="overwrite"), attributes={"n": "int64"}),
     )
     second = read_manifest(bucket)
+    name = bucket.removeprefix("s3://").partition("/")[0]
     server = f"http://{bucket.partition('endpoint_override=')[2].partition('&')[0]}"
-    listed = boto3.client("s3", endpoint_url=server).list_objects_v2(Bucket="vectors")["Contents"]
+    listed = boto3.client("s3", endpoint_url=server).list_objects_v2(Bucket=name)["Contents"]
     names = sorted(one["Key"] for one in listed if not one["Key"].endswith("/"))
     assert (first.counts.rows, second.counts.rows) == (100, 10)
     assert names == ["out/" + second.data[0].path, "out/manifest.json"]

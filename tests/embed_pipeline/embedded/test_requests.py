@@ -169,6 +169,7 @@ def test_an_empty_string_is_a_text_to_openai() -> None:
         (b" \n", 400, "EOF"),
         (b"null", 400, "invalid input"),
         (b'{"input":[]}', 400, "invalid input"),
+        (b'{"model":"all-minilm","input":{}}', 400, "invalid input type"),
         (b'{"model":"all-minilm","input":[[1]]}', 400, "invalid input type"),
         (
             b'{"model":"all-minilm","input":"a","encoding_format":"hex"}',

@@ -1,0 +1,105 @@
+"""What a run may write over and delete: only what runs of this package have written."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from embed_pipeline import files
+from embed_pipeline.errors import ConfigError
+from embed_pipeline.files import FileInfo
+from embed_pipeline.locations import name, parse
+from embed_pipeline.output import Output
+from embed_pipeline.progress import running
+from embed_pipeline.staging import MANIFEST, STAGING, Run
+
+FOLDERS = ("data", "failures")
+ABANDONED = timedelta(hours=1)  # without a file of its own so long, a run is taken to be dead
+_PART = re.compile(r"part-(\d{5}|\d{8}T\d{6}Z-[0-9a-f]{6}-[0-9a-z]+-\d{5})\.parquet")
+
+
+def check_free(output: Output) -> None:
+    """Refuse an output that holds a dataset, unless the settings say so, or anything foreign.
+
+    What unfinished runs have left may be written over: it is no dataset.
+
+    Raises:
+        ConfigError: It names what stands there.
+    """
+    foreign = [info.path for info in _standing(output.path) if not is_part(info)]
+    if foreign:
+        raise ConfigError(
+            f"{output.path} holds files that are not a dataset's, such as {foreign[0]}: choose "
+            "another output.path"
+        )
+    if output.on_exists == "overwrite":
+        return
+    stands = [MANIFEST] if files.exists(files.join(output.path, MANIFEST)) else []
+    if not running(output.path):
+        folders = {parse(info.path).key.split("/")[-2] for info in _standing(output.path)}
+        stands += sorted(f"{folder}/" for folder in folders)
+    if stands:
+        raise ConfigError(
+            f"{output.path} exists already (it holds {', '.join(stands)}): choose another "
+            "output.path, or set output.on_exists to overwrite"
+        )
+
+
+def check_apart(output: Output, inputs: Iterable[FileInfo]) -> None:
+    """Refuse an output that would replace its own corpus.
+
+    Raises:
+        ConfigError: It names a file of the corpus below the output's folder.
+    """
+    out = parse(output.path)
+    inside = next((info.path for info in inputs if parse(info.path).is_below(out)), None)
+    if inside:
+        raise ConfigError(
+            f"{inside} is read as a document, and stands below output.path ({output.path}), where "
+            "it would be written over: choose another folder for the output"
+        )
+
+
+def check_writable(output: Output) -> None:
+    """Prove that the output's folder can be written, before any work.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    probe = files.join(output.path, STAGING, "probe")
+    try:
+        files.write_bytes(probe, b"")
+        files.delete(probe)
+        _drop_if_empty(output.path)
+    except OSError as error:
+        raise ConfigError(
+            f"output.path: {output.path} cannot be written ({error}); choose another folder, or "
+            "mend its permissions"
+        ) from error
+
+
+def is_part(info: FileInfo) -> bool:
+    """Tell whether a file has the name of a part of ours."""
+    return _PART.fullmatch(name(info.path)) is not None
+
+
+def clean_up(run: Run) -> None:
+    """Delete the staging folder of a run that is committed, and those of runs that are dead."""
+    files.delete_folder(run.staging)
+    latest = datetime.now(UTC) - ABANDONED
+    for other in running(run.path):
+        times = [info.modified for info in files.list_folder(other.staging)]
+        if all(time is not None and time < latest for time in times):
+            files.delete_folder(other.staging)
+    _drop_if_empty(run.path)
+
+
+def _standing(path: str) -> list[FileInfo]:
+    """Return the files in a dataset's folders."""
+    return [info for folder in FOLDERS for info in files.list_folder(files.join(path, folder))]
+
+
+def _drop_if_empty(path: str) -> None:
+    """Delete the staging folder of an output where nothing is in it."""
+    staging = files.join(path, STAGING)
+    if not files.find(staging):
+        files.delete_folder(staging)
