@@ -55,7 +55,7 @@ LOADING = [
     "model requires more system memory (8.5 GiB) than is available (3.1 GiB)",
     "timed out waiting for llama runner to start - progress 0.00 - ",
     "llama runner process has terminated: exit status 2",
-    "unable to load model: /root/.ollama/models/blobs/sha256-aa",
+    "unable to load model: /models/blobs/sha256-aa",
 ]
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
 

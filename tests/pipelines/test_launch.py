@@ -259,8 +259,14 @@ def test_errors_come_back_from_a_runner_s_text() -> None:
 
 
 def test_other_errors_keep_their_last_line() -> None:
-    found = told(RuntimeError("Traceback ...\nOSError: [Errno 28] No space left on device"))
-    assert str(found) == "the pipeline failed: OSError: [Errno 28] No space left on device"
+    found = told(RuntimeError("Traceback ...\nZeroDivisionError: division by zero"))
+    assert str(found) == "the pipeline failed: ZeroDivisionError: division by zero"
+
+
+def test_a_full_disk_is_told_from_a_runner_s_text_as_well() -> None:
+    found = told(RuntimeError("Traceback ...\nOSError: [Errno 28] No space left on device: /o"))
+    assert isinstance(found, errors.DatasetError)
+    assert str(found).startswith("[Errno 28] No space left on device: /o; nothing is published")
 
 
 def test_a_full_disk_is_told_with_the_path() -> None:
