@@ -1,8 +1,8 @@
 """CPU time a row: this pipeline, beside the floor and beside stock Beam.
 
 Each way embeds short texts through a canned endpoint (384 dimensions, batches of 64) and writes
-Parquet. Each run is a process of its own; its CPU time at two sizes gives a slope, so that start-up
-drops out. Rounds go through the three ways in turn; the median slope counts.
+Parquet. Each run is a process of its own. Rounds go through the three ways in turn, at two sizes;
+the slope between the medians at the two sizes counts, so that start-up drops out.
 
     python -m benchmarks.client_cost
 """
@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.canned import DIMENSION, canned
 from benchmarks.results import record
 
-SMALL, LARGE, ROUNDS = 20_000, 60_000, 5
+SMALL, LARGE, ROUNDS = 20_000, 60_000, 7
 BATCH = 64
 
 
@@ -147,20 +147,25 @@ def cpu_seconds(way: str, url: str, rows: int) -> float:
 
 def main() -> None:
     """Measure, print and record."""
-    slopes: dict[str, list[float]] = {way: [] for way in WAYS}
+    seconds: dict[str, dict[int, list[float]]] = {way: {SMALL: [], LARGE: []} for way in WAYS}
     with canned() as url:
         for _ in range(ROUNDS):
-            for way, found in slopes.items():
-                small, large = (cpu_seconds(way, url, rows) for rows in (SMALL, LARGE))
-                found.append((large - small) / (LARGE - SMALL) * 1e6)
-    medians = {way: statistics.median(found) for way, found in slopes.items()}
+            for way, sizes in seconds.items():
+                for rows, found in sizes.items():
+                    found.append(cpu_seconds(way, url, rows))
+    medians = {
+        way: (statistics.median(sizes[LARGE]) - statistics.median(sizes[SMALL])) / (LARGE - SMALL)
+        for way, sizes in seconds.items()
+    }
     record(
         "client_cost",
         {
-            "unit": "CPU microseconds a row, slope between two sizes",
-            "rows": [SMALL, LARGE],
-            "slopes": {way: [round(x, 1) for x in found] for way, found in slopes.items()},
-            "medians": {way: round(found, 1) for way, found in medians.items()},
+            "unit": "CPU microseconds a row: slope between the median CPU seconds at two sizes",
+            "cpu_s": {
+                way: {f"{rows:,}": [round(x, 2) for x in found] for rows, found in sizes.items()}
+                for way, sizes in seconds.items()
+            },
+            "medians": {way: round(found * 1e6, 1) for way, found in medians.items()},
             "ours / floor": round(medians["ours"] / medians["floor"], 3),
             "ours / stock Beam": round(medians["ours"] / medians["stock Beam"], 3),
         },
