@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from embed_pipeline import files, interrupt, kept
@@ -121,8 +122,9 @@ def merge(target: Target, provenance: Mapping[str, Any], task: MergeTask) -> Mer
         for table in _row_groups(part, set(dropped)):
             if table.num_rows:
                 merged.write(table.to_batches())
-                tokens += sum(table[target.output.column("token_count")].to_pylist())
-                sources.update(table[target.output.column("token_count_source")].to_pylist())
+                tokens += pc.sum(table[target.output.column("token_count")]).as_py()
+                counted = pc.value_counts(table[target.output.column("token_count_source")])
+                sources.update({one["values"]: one["counts"] for one in counted.to_pylist()})
     digest = merged.close()
     file = PartFile(path, merged.rows, merged.bytes, digest, tokens, dict(sources))
     return Merged(task.number, file, lost)

@@ -4,9 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from embed_pipeline import __version__
 from embed_pipeline.endpoint import Endpoint
@@ -38,12 +36,6 @@ def provenance(endpoint: Endpoint, engine: Engine) -> dict[str, Any]:
             "vectors": base64.b64encode(engine.canary.astype("<f4").tobytes()).decode(),
         },
     }
-
-
-def canary_vectors(found: Mapping[str, Any]) -> NDArray[np.float32]:
-    """Return the canary's vectors of a provenance; float32, shape (texts, dimension)."""
-    data = base64.b64decode(found["canary"]["vectors"])
-    return np.frombuffer(data, dtype="<f4").reshape(-1, found["dimension"])
 
 
 def footer(found: Mapping[str, Any]) -> dict[str, str]:

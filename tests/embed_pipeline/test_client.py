@@ -9,7 +9,7 @@ import pytest
 from embed_pipeline import errors
 from embed_pipeline.client import SMALL_BODY, VECTOR_BYTES, Client
 from embed_pipeline.endpoint import Auth, Endpoint, Retry, Timeouts
-from tests.support.scripted import Reply, ScriptedEndpoint, embedded, error
+from tests.support.scripted import Reply, ScriptedEndpoint, embedded, error, rotating
 
 ONCE = Retry(attempts=1)
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
@@ -307,14 +307,7 @@ def test_a_token_that_is_read_again_takes_no_further_try(
     endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:
     file = tmp_path / "token"
-    file.write_text("old\n")
-
-    def rotate(_: list[str]) -> Reply | None:
-        file.write_text("new\n")
-        known = endpoint.headers[-1]["authorization"] == "Bearer new"
-        return None if known else error(401, "unauthorized")
-
-    endpoint.script = rotate
+    endpoint.script = rotating(endpoint, file)
     with client(endpoint, auth=Auth(file=str(file))) as found:
         assert found.embed(["a"]).attempts == 1
     assert len(endpoint.requests) == 2

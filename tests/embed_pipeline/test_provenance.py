@@ -1,11 +1,13 @@
 """Provenance: what made the vectors, without secrets and without a clock."""
 
+import base64
+
 import numpy as np
 
 from embed_pipeline import __version__
 from embed_pipeline.endpoint import Endpoint
 from embed_pipeline.engine import CANARY_TEXTS, Engine
-from embed_pipeline.provenance import canary_vectors, provenance
+from embed_pipeline.provenance import provenance
 from tests.support.rows import made_by
 from tests.support.scripted import DIGEST, vector_of
 
@@ -31,7 +33,8 @@ def test_it_names_model_server_and_settings() -> None:
 
 def test_the_canary_is_kept_to_the_bit() -> None:
     expected = np.stack([vector_of(text) for text in CANARY_TEXTS])
-    assert np.array_equal(canary_vectors(made_by()), expected)
+    stored = base64.b64decode(made_by()["canary"]["vectors"])
+    assert np.array_equal(np.frombuffer(stored, "<f4").reshape(expected.shape), expected)
 
 
 def test_an_embedded_endpoint_is_named_without_its_random_port() -> None:

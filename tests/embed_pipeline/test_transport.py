@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from embed_pipeline import errors
 from embed_pipeline.endpoint import Auth, Endpoint
 from embed_pipeline.transport import Transport, transport_error
-from tests.support.scripted import Reply, ScriptedEndpoint, embedded, error, scripted
+from tests.support.scripted import Reply, ScriptedEndpoint, embedded, error, rotating, scripted
 
 LIMIT = 4096
 
@@ -129,14 +129,7 @@ def test_a_token_in_a_file_is_read_again_when_it_is_refused(
     endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:
     file = tmp_path / "token"
-    file.write_text("old\n")
-
-    def rotate(_: list[str]) -> Reply | None:
-        file.write_text("new\n")
-        known = endpoint.headers[-1]["authorization"] == "Bearer new"
-        return None if known else error(401, "unauthorized")
-
-    endpoint.script = rotate
+    endpoint.script = rotating(endpoint, file)
     with transport(endpoint, auth=Auth(file=str(file))) as found:
         ask(found)
         ask(found)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -40,6 +41,18 @@ class Exchange(NamedTuple):
 def error(status: int, text: str, **headers: str) -> Reply:
     """Return an answer in the endpoint's own form of an error."""
     return Reply(status, json.dumps({"error": text}).encode(), headers)
+
+
+def rotating(endpoint: "ScriptedEndpoint", file: Path) -> Callable[[list[str]], Reply | None]:
+    """Write the token "old" to a file; return a script that takes "new" only, written meanwhile."""
+    file.write_text("old\n")
+
+    def script(_: list[str]) -> Reply | None:
+        file.write_text("new\n")
+        known = endpoint.headers[-1]["authorization"] == "Bearer new"
+        return None if known else error(401, "unauthorized")
+
+    return script
 
 
 def vector_of(text: str, dimension: int = DIMENSION) -> NDArray[np.float32]:
