@@ -18,7 +18,7 @@ from embed_pipeline.locations import name
 from embed_pipeline.manifest import Counts, DataFile, Manifest
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import clean_up, is_part
-from embed_pipeline.parts import PartFile, Written
+from embed_pipeline.parts import GROUP_BYTES, PartFile, Written
 from embed_pipeline.provenance import footer
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Folder, Run
@@ -106,9 +106,10 @@ def plan(target: Target, written: Written) -> list[MergeTask]:
 
 
 def merge(target: Target, provenance: Mapping[str, Any], task: MergeTask) -> Merged:
-    """Make one file of a task's parts, one row group in memory at a time.
+    """Make one file of a task's parts; a single part that loses nothing is taken as it is.
 
-    A single part that loses nothing is taken as it is.
+    Small row groups, as checkpoints leave them, are put together; one of GROUP_BYTES, at most twice
+    that, is in memory.
     """
     lost = sum(map(len, task.dropped))
     if len(task.parts) == 1 and not lost:
@@ -118,13 +119,19 @@ def merge(target: Target, provenance: Mapping[str, Any], task: MergeTask) -> Mer
     merged = HashedParquet(path, schema, footer(provenance), target.output)
     sources: Counter[str] = Counter()
     tokens = 0
+    group: list[pa.RecordBatch] = []
     for part, dropped in zip(task.parts, task.dropped, strict=True):
         for table in _row_groups(part, set(dropped)):
             if table.num_rows:
-                merged.write(table.to_batches())
+                group += table.to_batches()
+                if sum(batch.nbytes for batch in group) >= GROUP_BYTES:
+                    merged.write(group)
+                    group = []
                 tokens += pc.sum(table[target.output.column("token_count")]).as_py()
                 counted = pc.value_counts(table[target.output.column("token_count_source")])
                 sources.update({one["values"]: one["counts"] for one in counted.to_pylist()})
+    if group:
+        merged.write(group)
     digest = merged.close()
     file = PartFile(path, merged.rows, merged.bytes, digest, tokens, dict(sources))
     return Merged(task.number, file, lost)

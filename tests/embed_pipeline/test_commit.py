@@ -215,4 +215,5 @@ def test_merging_keeps_rows_footer_and_encoding(out: Path) -> None:
         == pq.read_metadata(parts[0].path).metadata[b"embed_pipeline"]
     )
     assert not metadata.row_group(0).column(2).has_dictionary_page
+    assert metadata.num_row_groups == 1
     assert merged.file.rows == 2
