@@ -18,6 +18,7 @@ from embed_pipeline.transport import Transport
 SHORTEST_READ = 30.0  # seconds to wait for an answer at least, however fast the endpoint was
 SLOWER_THAN_EXPECTED = 8.0  # times the expected duration, before an answer is given up
 SMALL_BODY = 1 << 20  # bytes an answer without vectors may have
+SHOWN_BODY = 64 << 20  # bytes a model's description may have, with vocabulary and merges
 VECTOR_BYTES = 1 << 18  # bytes one vector may take: 8,192 values of up to 32 characters
 
 
@@ -82,6 +83,20 @@ class Client:
         )
         return self._object(found, path)
 
+    def show(self) -> dict[str, Any]:
+        """Return what the endpoint tells of the model, its vocabulary included.
+
+        Raises:
+            EndpointError: The last try's error.
+        """
+        body = orjson.dumps({"model": self._endpoint.model, "verbose": True})
+        seconds = self._endpoint.timeouts.read
+        found = tried(
+            retrying_of(self._retry),
+            lambda: self._transport.exchange("POST", "/api/show", body, seconds, SHOWN_BODY),
+        )
+        return self._object(found, "/api/show")
+
     def load(self) -> None:
         """Load the model, with the longer time-out that takes, and decide on keep_alive.
 
@@ -98,7 +113,12 @@ class Client:
         )
 
     def embed(
-        self, texts: Sequence[str], tries: int | None = None, *, patient: bool = False
+        self,
+        texts: Sequence[str],
+        tries: int | None = None,
+        *,
+        patient: bool = False,
+        truncate: bool = False,
     ) -> Tries:
         """Embed texts in one request.
 
@@ -107,12 +127,13 @@ class Client:
             tries: Tries at most where the error may lie in a text; None leaves that to the error's
                 own bound. Errors of the server are tried as often as the retry settings say.
             patient: Try every transient error as often as the retry settings say.
+            truncate: Whether the endpoint may cut texts that are too long, which it does unseen.
 
         Raises:
             EndpointError: The last try's error.
             InterruptedJobError: A stop was asked for while waiting to try again.
         """
-        body = orjson.dumps({**self._fields(), "input": texts})
+        body = orjson.dumps({**self._fields(), "truncate": truncate, "input": texts})
         characters = sum(map(len, texts))
         retrying = retrying_of(self._retry, tries, patient=patient)
         started = 0.0

@@ -18,7 +18,7 @@ from embed_pipeline.locations import name
 from embed_pipeline.manifest import Counts, DataFile, Manifest
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import clean_up, is_part
-from embed_pipeline.parts import GROUP_BYTES, PartFile, Written
+from embed_pipeline.parts import GROUP_BYTES, TRUNCATED, PartFile, Written
 from embed_pipeline.provenance import footer
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Folder, Run
@@ -34,6 +34,7 @@ class Target(NamedTuple):
         attributes: The attributes' types, or None where they were not declared.
         on_duplicate: "error", "first" or "last".
         job: What the manifest tells of the job; no secrets.
+        expected: What was planned for this job, in seconds: "seconds", "low" and "high"; or None.
     """
 
     run: Run
@@ -42,6 +43,7 @@ class Target(NamedTuple):
     attributes: AttributeTypes | None
     on_duplicate: str
     job: Mapping[str, Any]
+    expected: Mapping[str, float] | None = None
 
     def layout(self, provenance: Mapping[str, Any]) -> Layout:
         """Return what the rows look like."""
@@ -118,6 +120,7 @@ def merge(target: Target, provenance: Mapping[str, Any], task: MergeTask) -> Mer
     schema = target.layout(provenance).schema()
     merged = HashedParquet(path, schema, footer(provenance), target.output)
     sources: Counter[str] = Counter()
+    truncated: Counter[str] = Counter()
     tokens = 0
     group: list[pa.RecordBatch] = []
     for part, dropped in zip(task.parts, task.dropped, strict=True):
@@ -128,13 +131,21 @@ def merge(target: Target, provenance: Mapping[str, Any], task: MergeTask) -> Mer
                     merged.write(group)
                     group = []
                 tokens += pc.sum(table[target.output.column("token_count")]).as_py()
-                counted = pc.value_counts(table[target.output.column("token_count_source")])
-                sources.update({one["values"]: one["counts"] for one in counted.to_pylist()})
+                sources.update(_tally(table[target.output.column("token_count_source")]))
+                cut = _tally(table[target.output.column("truncated")])
+                truncated.update({TRUNCATED[value]: count for value, count in cut.items()})
     if group:
         merged.write(group)
     digest = merged.close()
-    file = PartFile(path, merged.rows, merged.bytes, digest, tokens, dict(sources))
+    file = PartFile(
+        path, merged.rows, merged.bytes, digest, tokens, dict(sources), truncated=dict(truncated)
+    )
     return Merged(task.number, file, lost)
+
+
+def _tally(column: pa.ChunkedArray) -> dict[Any, int]:
+    """Return how often each value stands in a column."""
+    return {one["values"]: one["counts"] for one in pc.value_counts(column).to_pylist()}
 
 
 def _row_groups(part: PartFile, dropped: set[int]) -> Iterable[pa.Table]:
@@ -161,7 +172,7 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
     """
     ordered = sorted(merged, key=lambda one: one.number)
     failed = sorted(written.failures, key=lambda part: part.path)
-    counts = _counts(ordered, failed, written.documents)
+    counts = _counts(ordered, failed, written)
     lost = written.documents - counts.rows - counts.failed - counts.duplicates_dropped
     if lost:
         raise DatasetError(
@@ -181,14 +192,17 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         ordered = [Merged(0, _empty(target, written.provenance), 0)]
     data = _placed(target.run, "data", [one.file for one in ordered])
     failure_files = _placed(target.run, "failures", failed)
+    finished = now()
     manifest = Manifest(
         run_id=target.run.run_id,
         started=target.started,
-        finished=now(),
+        finished=finished,
         provenance=written.provenance,
         job=target.job,
         columns={field.name: str(field.type) for field in schema},
         counts=counts,
+        recount=written.recount,
+        plan=_held_against_plan(target, finished),
         data=data,
         failures=failure_files,
     )
@@ -198,24 +212,36 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
 
 
 def now() -> str:
-    """Return the time, RFC 3339 in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """Return the time, RFC 3339 in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _counts(merged: Sequence[Merged], failed: Sequence[PartFile], documents: int) -> Counts:
+def _held_against_plan(target: Target, finished: str) -> dict[str, float] | None:
+    """Return what was planned for this job beside what it took; None where nothing was."""
+    if target.expected is None:
+        return None
+    took = datetime.fromisoformat(finished) - datetime.fromisoformat(target.started)
+    return {**target.expected, "actual_seconds": round(took.total_seconds(), 1)}
+
+
+def _counts(merged: Sequence[Merged], failed: Sequence[PartFile], written: Written) -> Counts:
     sources: Counter[str] = Counter()
+    truncated: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     for one in merged:
         sources.update(one.file.sources)
+        truncated.update(one.file.truncated)
     for part in failed:
         kinds.update(part.sources)
     return Counts(
-        documents=documents,
+        chunked_documents=written.chunked,
+        documents=written.documents,
         rows=sum(one.file.rows for one in merged),
         failed=sum(part.rows for part in failed),
         duplicates_dropped=sum(one.dropped for one in merged),
         tokens=sum(one.file.tokens for one in merged),
         rows_by_token_count_source=dict(sorted(sources.items())),
+        rows_by_truncated=dict(sorted(truncated.items())),
         failed_by_blame_and_kind=dict(sorted(kinds.items())),
     )
 

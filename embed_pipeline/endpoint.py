@@ -156,6 +156,11 @@ class Batching(Settings):
         ge=1,
         description="characters in a request, at most; a longer text goes alone",
     )
+    max_tokens: int = Field(
+        default=8_192,
+        ge=1,
+        description="tokens in a request, at most, where they are known; a longer text goes alone",
+    )
     in_flight: int = Field(
         default=2, ge=1, le=64, description="requests under way at once, per endpoint and process"
     )

@@ -4,16 +4,20 @@ A model's name does not say it: the same name may stand for another quantization
 digest is recorded, and the vectors of some awkward texts, the canary.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embed_pipeline import errors
 from embed_pipeline.client import Client
-from embed_pipeline.embedder import Vector, embed_texts
 from embed_pipeline.endpoint import EMBEDDED, Endpoint, Retry
+from embed_pipeline.isolation import embed_texts
+from embed_pipeline.limits import Limits, find_limits
 from embed_pipeline.model_names import same_model
+from embed_pipeline.outcomes import Vector
+from embed_pipeline.sizing import Prepared, Sizing
+from embed_pipeline.tokens import Tokens
 
 # Texts on which engines and versions are known to differ: case, accents, symbols that touch
 # words, quotes and dashes, scripts, emoji, long words, literal special tokens, white space.
@@ -53,7 +57,7 @@ class Engine(NamedTuple):
         version: The server's version, or "" where it does not say.
         model: The model's name as it is asked for.
         digest: The model's digest, or "" where the server does not say.
-        context: The effective context in tokens, or None where the server does not say.
+        limits: What bounds a text, and the tokenizer.
         dimension: Values in a vector.
         canary: float32, shape (len(CANARY_TEXTS), dimension); a row of zeros where the endpoint
             has no vector for that text.
@@ -63,7 +67,7 @@ class Engine(NamedTuple):
     version: str
     model: str
     digest: str
-    context: int | None
+    limits: Limits
     dimension: int
     canary: NDArray[np.float32]
 
@@ -73,10 +77,16 @@ class Engine(NamedTuple):
         return kind_of(self.version)
 
 
-def inspect(endpoint: Endpoint, retry: Retry) -> Engine:
+def inspect(endpoint: Endpoint, retry: Retry, tokens: Tokens | None = None) -> Engine:
     """Load the model and find out what will make the vectors.
 
+    Args:
+        endpoint: With a concrete address.
+        retry: Bounds of the repetition of one request.
+        tokens: The settings of tokens; None: the defaults.
+
     Raises:
+        ConfigError: The tokenizer or the prefix cannot be used.
         ModelNotFound: The endpoint does not have the model; the message says how to get it.
         EndpointError: It does not answer, or gives no vectors.
     """
@@ -84,8 +94,9 @@ def inspect(endpoint: Endpoint, retry: Retry) -> Engine:
         version = find_version(client)
         digest = find_digest(client, endpoint)
         client.load()
-        context = _context(client, endpoint)
-        results, _ = embed_texts(client, CANARY_TEXTS)
+        limits = find_limits(client, endpoint, tokens or Tokens())
+        canary_texts = [Prepared(text, None, False, text) for text in CANARY_TEXTS]
+        results, _ = embed_texts(client, canary_texts, Sizing(limits, Tokens(on_too_long="fail")))
         found = [result.vector for result in results if isinstance(result, Vector)]
         if not found:
             error = next(result.error for result in results if not isinstance(result, Vector))
@@ -97,7 +108,7 @@ def inspect(endpoint: Endpoint, retry: Retry) -> Engine:
             version=version,
             model=endpoint.model,
             digest=digest,
-            context=context,
+            limits=limits,
             dimension=len(none),
             canary=canary,
         )
@@ -131,16 +142,3 @@ def find_digest(client: Client, endpoint: Endpoint) -> str:
         f"{endpoint.masked_url} has no model '{endpoint.model}' (it has: {names}); "
         f"get it with: ollama pull {endpoint.model}"
     )
-
-
-def _context(client: Client, endpoint: Endpoint) -> int | None:
-    """Return the context the loaded model really has, or None where the server does not say."""
-    try:
-        loaded: list[dict[str, Any]] = client.get("/api/ps").get("models") or []
-    except (errors.NotAnEndpoint, errors.RequestRejected):  # a server without /api/ps
-        return None
-    for entry in loaded:
-        if same_model(entry.get("name"), endpoint.model):
-            context = entry.get("context_length")
-            return int(context) if context else None
-    return None

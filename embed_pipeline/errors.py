@@ -10,7 +10,7 @@
         MissingField           a document has no text or no id
         WrongType              text or id is not a string
         EmptyText              nothing but white space
-        BadCharacter           a lone surrogate or a NUL
+        BadCharacter           a lone surrogate, a NUL, or one that alone is too long for a piece
         BadAttribute           an attribute does not fit the dataset's schema
       EndpointError          the endpoint's answer, or none
         TransientError         trying again may help
@@ -89,7 +89,7 @@ class EmptyText(DocumentError):
 
 
 class BadCharacter(DocumentError):
-    """Report a text with a lone surrogate or a NUL."""
+    """Report a text with a lone surrogate, a NUL, or a character too long for a piece."""
 
 
 class BadAttribute(DocumentError):

@@ -46,7 +46,7 @@ class FailureWriter:
             file.bytes,
             digest,
             sources=self._kinds(),
-            unread=sum(failure.stage == "read" for failure in self._failures),
+            unread=sum(failure.stage in ("read", "chunk") for failure in self._failures),
         )
         self._number += 1
         self._failures, self._size = [], 0

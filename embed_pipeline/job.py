@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from embed_pipeline.attributes import AttributeTypes
+from embed_pipeline.chunking import CHUNK_TYPES, Chunking
 from embed_pipeline.corpus import Corpus
 from embed_pipeline.endpoint import Batching, Endpoint, Retry
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.output import Output
 from embed_pipeline.settings import Settings, explain
+from embed_pipeline.tokens import Tokens
 
 
 class Job(Settings):
@@ -21,7 +24,39 @@ class Job(Settings):
     endpoint: Endpoint = Field(description="who makes the vectors")
     batching: Batching = Field(default_factory=Batching, description="bounds of a request")
     retry: Retry = Field(default_factory=Retry, description="bounds of its repetition")
+    tokens: Tokens = Field(
+        default_factory=Tokens, description="counting, prefixes, texts that are too long"
+    )
+    chunking: Chunking = Field(
+        default_factory=Chunking, description="splitting, where tokens.on_too_long is chunk"
+    )
     output: Output = Field(description="the dataset")
+
+    @model_validator(mode="after")
+    def _chunking_is_used(self) -> "Job":
+        if not self.chunks and self.chunking != Chunking():
+            raise ValueError("chunking is set, but tokens.on_too_long is not chunk: set that, too")
+        return self
+
+    @model_validator(mode="after")
+    def _pieces_stay_together(self) -> "Job":
+        if self.chunks and self.corpus.on_duplicate != "error":
+            raise ValueError(
+                f"corpus.on_duplicate is {self.corpus.on_duplicate}, which goes by row and would "
+                "mix the pieces of two documents: with tokens.on_too_long chunk leave it at error"
+            )
+        return self
+
+    @property
+    def chunks(self) -> bool:
+        """Tell whether documents are split."""
+        return self.tokens.on_too_long == "chunk"
+
+    @property
+    def attribute_types(self) -> AttributeTypes | None:
+        """Return names and types of all attribute columns; None where the corpus' are not known."""
+        types = self.corpus.types
+        return {**types, **CHUNK_TYPES} if types is not None and self.chunks else types
 
     def public(self) -> dict[str, Any]:
         """Return the settings as a manifest may show them: without secrets."""

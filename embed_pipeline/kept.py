@@ -28,6 +28,8 @@ def keep(run: Run, job: Mapping[str, Any], written: Written) -> None:
         "documents": written.documents,
         "parts": [part._asdict() for part in written.parts],
         "failures": [part._asdict() for part in written.failures],
+        "recount": written.recount,
+        "chunked": written.chunked,
     }
     files.write_bytes(files.join(run.staging, KEPT), orjson.dumps(found))
 
@@ -48,7 +50,15 @@ def find_kept(path: str, job: Mapping[str, Any], digest: str) -> Kept | None:
         if found["identity"] == identity(job) and digest == found["provenance"]["digest"] != "":
             parts = [_part(one) for one in found["parts"]]
             failures = [_part(one) for one in found["failures"]]
-            return Kept(run, Written(found["provenance"], found["documents"], parts, failures))
+            written = Written(
+                found["provenance"],
+                found["documents"],
+                parts,
+                failures,
+                found["recount"],
+                found["chunked"],
+            )
+            return Kept(run, written)
     return None
 
 
@@ -65,6 +75,8 @@ def identity(job: Mapping[str, Any]) -> str:
         "inputs": job.get("inputs"),
         "corpus": _without(job.get("corpus"), {"on_duplicate"}),
         "endpoint": _only(job.get("endpoint"), {"model", "dimensions", "options"}),
+        "tokens": _without(job.get("tokens"), {"recount", "query_prefix"}),
+        "chunking": job.get("chunking"),
         "output": _only(job.get("output"), {"columns", "text", "vector_type", "vector_encoding"}),
     }
     return orjson.dumps(deciding, option=orjson.OPT_SORT_KEYS).decode()

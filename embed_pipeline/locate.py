@@ -14,6 +14,19 @@ _log = logging.getLogger("embed_pipeline")
 EMBEDDED_MODELS = ("all-minilm", "all-minilm:latest", "all-minilm:22m", "all-minilm:l6-v2")
 
 
+def check_address(endpoint: Endpoint) -> None:
+    """Refuse an address that only a launcher can resolve.
+
+    Raises:
+        ConfigError: It is `auto` or `embedded`.
+    """
+    if endpoint.url in (AUTO, EMBEDDED):
+        raise errors.ConfigError(
+            f"endpoint.url is '{endpoint.url}', which workers cannot resolve: give an address, or "
+            "use `with embed_pipeline.locate.opened(endpoint) as endpoint:` around the pipeline"
+        )
+
+
 @contextmanager
 def opened(endpoint: Endpoint) -> Iterator[Endpoint]:
     """Yield the endpoint with a concrete address; an embedded one runs until the end.

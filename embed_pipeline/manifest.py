@@ -27,7 +27,8 @@ class DataFile(BaseModel):
 class Counts(BaseModel):
     """Count what became of the documents.
 
-    documents = rows + failed + duplicates_dropped, or nothing is published.
+    documents = rows + failed + duplicates_dropped, or nothing is published. Where documents were
+    split, these are their pieces, and `chunked_documents` says how many were split.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,7 +39,9 @@ class Counts(BaseModel):
     duplicates_dropped: int
     tokens: int
     rows_by_token_count_source: Mapping[str, int]
+    rows_by_truncated: Mapping[str, int] = {}
     failed_by_blame_and_kind: Mapping[str, int]
+    chunked_documents: int | None = None
 
     def too_many_failed(self, fraction: float) -> bool:
         """Tell whether more failed than allowed: by the documents' fault, or any by the server's.
@@ -55,7 +58,11 @@ class Counts(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Describe a complete dataset; times are RFC 3339 in UTC."""
+    """Describe a complete dataset; times are RFC 3339 in UTC.
+
+    `recount` tells how many token counts a sample of rows confirmed, by token_count_source; `plan`
+    holds what `embed-pipeline plan` had expected of this job against what it took, in seconds.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,6 +74,8 @@ class Manifest(BaseModel):
     job: Mapping[str, Any]
     columns: Mapping[str, str]
     counts: Counts
+    recount: Mapping[str, Mapping[str, int]] = {}
+    plan: Mapping[str, float] | None = None
     data: Sequence[DataFile]
     failures: Sequence[DataFile]
 

@@ -21,6 +21,7 @@ from embed_pipeline.staging import Run, new_writer
 BATCH_ROWS = 1_000  # rows turned into Arrow at once; the Python objects are freed then
 GROUP_BYTES = 64 << 20  # of a row group in memory; readers and viewers want 128 MB at most
 CHECKPOINT_SECONDS = 60.0  # a file is closed after so long, so that a kill loses little
+TRUNCATED = {True: "true", False: "false", None: "null"}
 ROW_BYTES = 64  # of a row's small columns, about
 
 
@@ -32,9 +33,10 @@ class PartFile(NamedTuple):
         rows, bytes, sha256: Of the file.
         tokens: Sum of its rows' token counts.
         sources: Rows by token_count_source; of failures, rows by "blame:kind".
+        truncated: Rows by what `truncated` says: "true", "false" or "null".
         origins: Path of the file that says where its rows were read from, or "".
         first: Source and line of its first row, by which parts are put in order.
-        unread: Of failures, those that never became a document.
+        unread: Of failures, those that never came to be embedded.
     """
 
     path: str
@@ -46,6 +48,7 @@ class PartFile(NamedTuple):
     origins: str = ""
     first: tuple[str, int] = ("", 0)
     unread: int = 0
+    truncated: Mapping[str, int] = {}
 
 
 class Written(NamedTuple):
@@ -56,12 +59,16 @@ class Written(NamedTuple):
         documents: How many came in.
         parts: Files of rows.
         failures: Files of failures.
+        recount: How many token counts a sample of rows confirmed.
+        chunked: How many documents were split into these, or None where there was no splitting.
     """
 
     provenance: dict[str, Any]
     documents: int
     parts: list[PartFile]
     failures: list[PartFile]
+    recount: Mapping[str, Mapping[str, int]] = {}
+    chunked: int | None = None
 
 
 class RowWriter:
@@ -160,6 +167,7 @@ class _OpenPart:
         self._origins: list[pa.RecordBatch] = []
         self._tokens = 0
         self._sources: Counter[str] = Counter()
+        self._truncated: Counter[str] = Counter()
 
     def add(self, batch: pa.RecordBatch, rows: Sequence[Embedded]) -> None:
         """Take a batch; write a row group when enough has come."""
@@ -168,6 +176,7 @@ class _OpenPart:
         self._origins.append(schema.origins(rows))
         self._tokens += sum(row.token_count for row in rows)
         self._sources.update(row.token_count_source for row in rows)
+        self._truncated.update(TRUNCATED[row.truncated] for row in rows)
         if self._group_bytes >= GROUP_BYTES:
             self._write_group()
 
@@ -193,6 +202,7 @@ class _OpenPart:
             dict(self._sources),
             self._origins_path,
             self._first,
+            truncated=dict(self._truncated),
         )
 
     def _write_group(self) -> None:

@@ -9,26 +9,37 @@ import orjson
 from embed_pipeline import __version__
 from embed_pipeline.endpoint import Endpoint
 from embed_pipeline.engine import CANARY_TEXTS, Engine
+from embed_pipeline.tokens import Tokens
 
 FOOTER_KEY = "embed_pipeline"
 
 
-def provenance(endpoint: Endpoint, engine: Engine) -> dict[str, Any]:
+def provenance(endpoint: Endpoint, engine: Engine, tokens: Tokens) -> dict[str, Any]:
     """Return what made the vectors, as JSON values, without secrets and without a clock.
 
     The canary's vectors are the base64 of little-endian float32, row by row.
+    `truncate` is what every request asks of the endpoint: false, not to cut texts by itself. Only a
+    text of unknown tokens that was refused as too long is sent again with true.
     """
+    tokenizer = engine.limits.tokenizer
     return {
         "model": engine.model,
         "digest": engine.digest,
         "endpoint": engine.kind if engine.kind == "embedded" else engine.url,
         "endpoint_kind": engine.kind,
         "endpoint_version": engine.version,
-        "context": engine.context,
+        "context": engine.limits.context,
+        "context_source": engine.limits.context_source,
         "dimension": engine.dimension,
         "dimensions_asked": endpoint.dimensions,
         "options": endpoint.options,
-        "truncate": None,
+        "truncate": False,
+        "on_too_long": tokens.on_too_long,
+        "prefix": tokens.prefix,
+        "query_prefix": tokens.query_prefix,
+        "tokenizer": None
+        if tokenizer is None
+        else {"from": "file" if tokens.tokenizer else "server", "sha256": tokenizer.digest},
         "normalized": True,
         "embed_pipeline": __version__,
         "canary": {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Blame = Literal["document", "server"]
-TokenCountSource = Literal["server", "estimated"]
+TokenCountSource = Literal["server", "verified", "estimated"]
 
 NO_ATTRIBUTES: Mapping[str, Any] = {}
 
@@ -40,10 +40,10 @@ class Embedded(NamedTuple):
         id, text, attributes, source, line: The document's own.
         vector: float32, shape (dimension,), unit length.
         model: The model's name as it was asked for.
-        token_count: Tokens the text cost, special tokens included.
-        token_count_source: "server" where the endpoint counted this text alone, "estimated" where
-            it is the text's share of its request's count.
-        truncated: Whether the endpoint cut the text; None where that is not known.
+        token_count: Tokens the text cost, special tokens and prefix included.
+        token_count_source: "server" where the endpoint counted this text alone; "verified" where it
+            was counted here and the endpoint's count of the request agrees; "estimated" else.
+        truncated: Whether only the text's head was embedded; None where that is not known.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Failed(NamedTuple):
         attributes: The document's as a JSON object, or None.
         source: The file it was read from, or "".
         line: Its one-based line in that file, or None.
-        stage: The step that refused it: "read", "embed" or "write".
+        stage: The step that refused it: "read", "chunk", "embed" or "write".
         kind: The name of the error class, a leaf of the tree in errors.py.
         blame: Whose fault it is, as far as can be told.
         message: What happened, and what to do.
@@ -81,7 +81,7 @@ class Failed(NamedTuple):
     attributes: str | None
     source: str
     line: int | None
-    stage: Literal["read", "embed", "write"]
+    stage: Literal["read", "chunk", "embed", "write"]
     kind: str
     blame: Blame
     message: str

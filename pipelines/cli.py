@@ -5,7 +5,7 @@ quarter of one, which `embed` and `check` would pay for nothing.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from embed_pipeline import __version__, engine, locate
+from embed_pipeline import __version__, engine, locate, prefixes
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import AUTO, Endpoint, Retry
 from embed_pipeline.errors import EmbedPipelineError, RefusedError
 from embed_pipeline.pipelines.pairs import print_pairs
 from embed_pipeline.settings import explain
+from embed_pipeline.tokens import applied
 
 if TYPE_CHECKING:
     from embed_pipeline.manifest import Manifest
@@ -91,6 +92,52 @@ def run(
     from embed_pipeline.pipelines.terminal import Terminal
 
     return run_job(found, beam_flags, Terminal(quiet=quiet), dry_run=dry_run)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("job_file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a setting.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    default=2_000,
+    show_default=True,
+    help="Documents to look at.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="How long the endpoint is measured, about.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED, metavar="[BEAM FLAGS]")
+def plan(
+    job_file: Path,
+    overrides: tuple[str, ...],
+    sample: int,
+    seconds: float,
+    beam_flags: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> int:
+    """Tell a job's tokens, time and size in advance, and the settings to choose.
+
+    Flags that are not listed here are Beam's own.
+
+    Example: embed-pipeline plan configs/local.yaml
+    """
+    from embed_pipeline.job import load
+
+    found = load(job_file, overrides)
+    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of extras that are not installed
+    from embed_pipeline.pipelines.plan import plan_job
+    from embed_pipeline.pipelines.terminal import Terminal
+
+    return plan_job(
+        found, beam_flags, Terminal(), sample=sample, seconds=seconds, as_json=as_json
+    )
 
 
 @main.command()
@@ -188,9 +235,20 @@ def check(model: str, url: str) -> None:
         ("model", found.model),
         ("digest", found.digest or "unknown"),
         ("dimension", str(found.dimension)),
-        ("context", f"{found.context} tokens" if found.context else "unknown"),
+        ("context", f"{found.limits.context} tokens ({_CONTEXT[found.limits.context_source]})"),
+        ("tokenizer", "known" if found.limits.tokenizer else "unknown: set tokens.tokenizer"),
     ]
     print_pairs(Console(highlight=False), pairs)
+    without_prefix = prefixes.warning(model, "", "")
+    if without_prefix:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(escape(without_prefix))
+
+
+_CONTEXT = {
+    "server": "as the server tells",
+    "probed": "found by asking with long texts",
+    "assumed": "assumed: the server does not tell",
+}
 
 
 @main.command("search")
@@ -201,7 +259,20 @@ def check(model: str, url: str) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row.")
 @click.option("--url", help="Address of the endpoint; by default the kind the dataset was made by.")
-def search_command(dataset: str, query: str, count: int, url: str | None, *, as_json: bool) -> None:
+@click.option(
+    "--query-prefix",
+    metavar="TEXT",
+    help="Put before the query, or a template with {text}; by default what the dataset's job says.",
+)
+def search_command(
+    dataset: str,
+    query: str,
+    count: int,
+    url: str | None,
+    query_prefix: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Print the rows of a dataset that are nearest to a query, by cosine.
 
     Example: embed-pipeline search out/python-docs "read a csv file" -k 5
@@ -222,13 +293,29 @@ def search_command(dataset: str, query: str, count: int, url: str | None, *, as_
                 f"the dataset was made with ({made['digest'][:12]}): their vectors do not compare; "
                 f"give the address of the one it was made with: --url (it was: {made['endpoint']})"
             )
-        vector = client.embed([query]).answer.vectors[0]
+        vector = client.embed([_asked(query, query_prefix, made)]).answer.vectors[0]
     hits = nearest_rows(dataset, manifest, vector, count)
     if as_json:
         for hit in hits:
             click.echo(orjson.dumps({"score": hit.score, **hit.row}, default=str))
         return
     _print_hits(hits, manifest)
+
+
+def _asked(query: str, query_prefix: str | None, made: Mapping[str, Any]) -> str:
+    """Return a query as it is sent; say so where the dataset's texts had a prefix, and it has none.
+
+    Args:
+        query: What the user asks.
+        query_prefix: What the user puts before it, or None.
+        made: The dataset's provenance.
+    """
+    prefix = made.get("query_prefix", "") if query_prefix is None else query_prefix
+    missing = prefixes.warning(made["model"], query_prefix=prefix)
+    if missing and query_prefix is None:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"[yellow]warning:[/yellow] {escape(missing)}")
+    return applied(prefix, query)
 
 
 def _print_hits(hits: list["Hit"], manifest: "Manifest") -> None:
@@ -274,6 +361,21 @@ def status(dataset: str) -> int:
             f"run {one.run_id}: {done.rows:,} texts, {done.tokens:,} tokens, {done.failed:,} failed"
         )
     return 0 if complete or runs else 1
+
+
+@main.command("inspect")
+@click.argument("dataset")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def inspect_command(dataset: str, *, as_json: bool) -> int:
+    """Print how a dataset was made and what it holds, and verify all of it.
+
+    The exit code is 1 where something does not hold.
+
+    Example: embed-pipeline inspect out/python-docs
+    """
+    from embed_pipeline.pipelines.inspect_dataset import inspect_dataset
+
+    return inspect_dataset(dataset, Console(highlight=False), as_json=as_json)
 
 
 def _endpoint(url: str, model: str) -> Endpoint:

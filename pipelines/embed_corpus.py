@@ -10,7 +10,7 @@ On Dataflow:
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -19,13 +19,18 @@ from apache_beam.pvalue import PCollection
 from embed_pipeline.files import FileInfo
 from embed_pipeline.job import Job
 from embed_pipeline.staging import Run
+from embed_pipeline.transforms.chunk import ChunkText
 from embed_pipeline.transforms.embed import EmbedText
 from embed_pipeline.transforms.read import ReadCorpus
 from embed_pipeline.transforms.write import WriteDataset
 
 
 def build(
-    p: beam.Pipeline, job: Job, run: Run | None = None, inputs: Sequence[FileInfo] | None = None
+    p: beam.Pipeline,
+    job: Job,
+    run: Run | None = None,
+    inputs: Sequence[FileInfo] | None = None,
+    expected: Mapping[str, float] | None = None,
 ) -> PCollection:
     """Add the job to a pipeline; return its PCollection of one Manifest.
 
@@ -34,18 +39,23 @@ def build(
         job: With a concrete address, and attributes with types.
         run: The run, where the caller watches it.
         inputs: The corpus' files, where the caller has looked; the manifest lists them.
+        expected: What was planned for the job, in seconds; the manifest holds it against the run.
     """
+    how = (job.endpoint, job.batching, job.retry, job.tokens)
+    documents = p | "Read" >> ReadCorpus(job.corpus, inputs)
+    if job.chunks:
+        documents = documents | "Chunk" >> ChunkText(*how, job.chunking)
     return (
-        p
-        | "Read" >> ReadCorpus(job.corpus, inputs)
-        | "Embed" >> EmbedText(job.endpoint, job.batching, job.retry)
+        documents
+        | "Embed" >> EmbedText(*how)
         | "Write"
         >> WriteDataset(
             job.output,
-            attributes=job.corpus.types,
+            attributes=job.attribute_types,
             on_duplicate=job.corpus.on_duplicate,
             job=described(job, inputs or ()),
             run=run,
+            expected=expected,
         )
     )
 

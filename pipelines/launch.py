@@ -10,8 +10,19 @@ from collections.abc import Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from embed_pipeline import commit, corpus, errors, interrupt, kept, locate, ownership
+from embed_pipeline import (
+    commit,
+    corpus,
+    errors,
+    forecast,
+    interrupt,
+    kept,
+    locate,
+    ownership,
+    prefixes,
+)
 from embed_pipeline.attributes import check_names
+from embed_pipeline.chunking import CHUNK_TYPES
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint, Retry
 from embed_pipeline.engine import find_digest, find_version, kind_of
@@ -64,8 +75,13 @@ def run_job(
     ownership.check_apart(job.output, files)
     ownership.check_writable(job.output)
     scan = infer(job.corpus, files)
-    check_names(scan.types, job.output.taken)
-    with locate.opened(job.endpoint) as endpoint:
+    check_names(scan.types, [*job.output.taken, *(CHUNK_TYPES if job.chunks else ())])
+    without_prefix = prefixes.warning(
+        job.endpoint.model, job.tokens.prefix, job.tokens.query_prefix
+    )
+    if without_prefix:
+        terminal.warn(without_prefix)
+    with terminal.telling_warnings(), locate.opened(job.endpoint) as endpoint:
         digest = _preflight(endpoint, terminal) if local else ""
         job = job.model_copy(
             update={"endpoint": endpoint, "corpus": job.corpus.with_types(scan.types)}
@@ -118,7 +134,7 @@ def _run(
     if found:
         terminal.say(f"reusing {sum(p.rows for p in found.written.parts)} vectors of {run.run_id}")
         target = commit.Target(
-            run, commit.now(), job.output, job.corpus.types, job.corpus.on_duplicate, described
+            run, commit.now(), job.output, job.attribute_types, job.corpus.on_duplicate, described
         )
         _ = (
             pipeline
@@ -126,7 +142,8 @@ def _run(
             | "Commit" >> Commit()
         )
     else:
-        embed_corpus.build(pipeline, job, run, files)
+        expected = forecast.expected(job.output.path, described, digest)
+        embed_corpus.build(pipeline, job, run, files, expected)
     began = time.monotonic()
     with terminal.watching(run, scan.documents, exact=scan.exact):
         _execute(pipeline)

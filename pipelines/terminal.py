@@ -1,5 +1,6 @@
 """What a job tells while it runs and at its end: a bar on a terminal, plain lines elsewhere."""
 
+import logging
 import sys
 import threading
 import time
@@ -16,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from embed_pipeline import files
-from embed_pipeline.manifest import Manifest
+from embed_pipeline.manifest import Counts, Manifest
 from embed_pipeline.pipelines.pairs import print_pairs
 from embed_pipeline.progress import Progress, read_progress
 from embed_pipeline.staging import Run
@@ -66,6 +67,26 @@ class Terminal:
         if not self._quiet:
             self._console.print(escape(text))
 
+    def warn(self, text: str) -> None:
+        """Tell what may be wrong, whether quiet or not."""
+        self._console.print(f"[yellow]warning:[/yellow] {escape(text)}")
+
+    @contextmanager
+    def telling_warnings(self) -> Iterator[None]:
+        """Tell the warnings that our modules log, until the block ends."""
+        log = logging.getLogger("embed_pipeline")
+        handler = _Warnings(self)
+        level, propagate = log.level, log.propagate
+        log.setLevel(logging.WARNING)  # whatever the root's is
+        log.propagate = False  # the root's handlers, which Beam adds, would tell them again
+        log.addHandler(handler)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(level)
+            log.propagate = propagate
+
     @contextmanager
     def watching(self, run: Run, total: int | None, *, exact: bool) -> Iterator[None]:
         """Tell how far a run is, until the block ends.
@@ -113,7 +134,7 @@ class Terminal:
         stored = f"{len(manifest.data)} file{'s' if len(manifest.data) > 1 else ''}"
         pairs = [
             ("dataset", path),
-            ("documents", f"{counts.documents:,}"),
+            ("documents", _documents(counts)),
             ("rows", f"{counts.rows:,} in {stored}, {size / 1e6:,.1f} MB"),
             ("failed", f"{counts.failed:,}"),
         ]
@@ -124,6 +145,8 @@ class Terminal:
             pairs.append(("duplicates", f"{counts.duplicates_dropped:,} dropped"))
         pairs += [
             ("tokens", f"{counts.tokens:,} ({_sources(manifest)})"),
+            *_recounted(manifest),
+            *_truncated(manifest),
             ("model", f"{made['model']} {made['digest'][:12]}, {made['dimension']} values"),
             ("endpoint", f"{made['endpoint']} {made['endpoint_version']}"),
             ("time", f"{seconds:,.1f} s, {rate:,.0f} texts/s"),
@@ -148,6 +171,13 @@ class Terminal:
         return escape("\n".join([*shown, more, ""]))
 
 
+def _documents(counts: Counts) -> str:
+    """Tell how many documents there were, and how many pieces they were split into."""
+    if counts.chunked_documents is None:
+        return f"{counts.documents:,}"
+    return f"{counts.chunked_documents:,}, split into {counts.documents:,} pieces"
+
+
 def _place(row: dict[str, object]) -> str:
     if not row["source"] or str(row["source"]) in str(row["message"]):
         return ""
@@ -157,6 +187,35 @@ def _place(row: dict[str, object]) -> str:
 def _sources(manifest: Manifest) -> str:
     found = manifest.counts.rows_by_token_count_source
     return ", ".join(f"{count:,} rows {source}" for source, count in found.items()) or "no rows"
+
+
+class _Warnings(logging.Handler):
+    """Pass log records on to a terminal, so that they do not break its bar."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__(logging.WARNING)
+        self._terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._terminal.warn(record.getMessage())
+
+
+def _recounted(manifest: Manifest) -> list[tuple[str, str]]:
+    """Tell how many counts were confirmed by asking again, if any were asked."""
+    told = [
+        f"{found['agreed']:,} of {found['asked']:,} {source} ones agree with the endpoint's"
+        for source, found in manifest.recount.items()
+    ]
+    return [("", f"asked again alone: {', '.join(told)}")] if told else []
+
+
+def _truncated(manifest: Manifest) -> list[tuple[str, str]]:
+    """Tell how many texts were cut."""
+    found = manifest.counts.rows_by_truncated
+    told = f"{found.get('true', 0):,} rows"
+    if found.get("null"):
+        told += f"; of {found['null']:,} it is not known"
+    return [("truncated", f"{told} (the model reads {manifest.provenance['context']} tokens)")]
 
 
 class Rates:

@@ -61,7 +61,16 @@ def table_rows(text: str) -> dict[str, list[str]]:
     return found
 
 
-GROUPS = {"job", "job.corpus", "job.endpoint", "job.batching", "job.retry", "job.output"}
+GROUPS = {
+    "job",
+    "job.corpus",
+    "job.endpoint",
+    "job.batching",
+    "job.retry",
+    "job.tokens",
+    "job.chunking",
+    "job.output",
+}
 KEYS = [(name, field) for name, field in settings(JobFile) if name not in GROUPS]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
 from apache_beam.metrics import Metrics
 
-from embed_pipeline.embedder import Effort
+from embed_pipeline.outcomes import Effort
 
 NAMESPACE = "embed_pipeline"
 

@@ -20,6 +20,7 @@ from embed_pipeline.output import Output
 from embed_pipeline.ownership import check_free
 from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.records import Embedded, Failed
+from embed_pipeline.recount import Recount
 from embed_pipeline.staging import Run, new_run
 from embed_pipeline.transforms.embed import EmbedResult
 
@@ -41,6 +42,7 @@ class WriteDataset(beam.PTransform):
         on_duplicate: "error", "first" or "last": what becomes of ids that stand twice.
         job: What the manifest tells of the job; no secrets.
         run: The run, where the caller watches it.
+        expected: What was planned for this job, for the manifest; see `commit.Target`.
 
     Raises:
         ConfigError: There is a dataset already and `on_exists` is "error", or an argument is wrong.
@@ -51,6 +53,7 @@ class WriteDataset(beam.PTransform):
     on_duplicate: str = "error"
     job: Mapping[str, Any] = field(default_factory=dict)
     run: Run | None = None
+    expected: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before anything runs."""
@@ -66,7 +69,8 @@ class WriteDataset(beam.PTransform):
             output,
             self.attributes,
             self.on_duplicate,
-            self.job,
+            {"output": output.model_dump(mode="json"), **self.job},
+            self.expected,
         )
 
     @no_annotations  # Beam takes annotations of PCollections only
@@ -88,10 +92,12 @@ class WriteDataset(beam.PTransform):
             | "Gather"
             >> beam.Map(
                 _gathered,
-                provenance,
-                AsIter(result.received | "Received" >> _InGlobalWindow()),
-                AsIter(written["parts"]),
-                AsIter(failures),
+                provenance=provenance,
+                received=AsIter(result.received | "Received" >> _InGlobalWindow()),
+                chunked=AsIter(result.chunked | "Chunked" >> _InGlobalWindow()),
+                parts=AsIter(written["parts"]),
+                failures=AsIter(failures),
+                recount=AsSingleton(result.recount),
             )
             | "Commit" >> Commit()
         )
@@ -177,15 +183,21 @@ class _WriteFailures(beam.DoFn):
 
 def _gathered(
     target: Target,
+    *,
     provenance: dict[str, Any],
     received: Iterable[int],
+    chunked: Iterable[int],
     parts: Iterable[PartFile],
     failures: Iterable[PartFile],
+    recount: Recount,
 ) -> tuple[Target, Written]:
     """Bring together what the bundles wrote, once all of them have ended."""
     failed = list(failures)
     unread = sum(part.unread for part in failed)
-    return target, Written(provenance, sum(received) + unread, list(parts), failed)
+    documents = sum(received) + unread
+    return target, Written(
+        provenance, documents, list(parts), failed, recount, sum(chunked) or None
+    )
 
 
 def _planned(

@@ -29,6 +29,27 @@ def test_what_is_too_large_goes_alone() -> None:
     assert batches([1, 99, 1], 9, 10) == [[0], [1], [2]]
 
 
+def test_each_size_has_a_bound_of_its_own() -> None:
+    batcher: Batcher[str] = Batcher(9, 10, 100)
+    assert batcher.add("a", 6, 1) is None
+    assert batcher.add("b", 5, 1) == ["a"]
+    assert batcher.add("c", 5, 99) is None
+    assert batcher.add("d", 0, 1) == ["b", "c"]
+    assert batcher.flush() == ["d"]
+
+
+def test_what_is_too_large_by_one_size_goes_alone() -> None:
+    batcher: Batcher[str] = Batcher(9, 10, 100)
+    found = [batcher.add("a", 1, 0), batcher.add("b", 1, 101), batcher.add("c", 1, 0)]
+    assert found == [None, ["a"], ["b"]]
+    assert batcher.flush() == ["c"]
+
+
+def test_without_a_size_only_the_count_bounds() -> None:
+    batcher: Batcher[str] = Batcher(2)
+    assert [batcher.add("a"), batcher.add("b"), batcher.add("c")] == [None, ["a", "b"], None]
+
+
 def test_flushing_nothing_gives_nothing() -> None:
     assert Batcher[int](2, 2).flush() == []
 
@@ -42,12 +63,29 @@ def test_the_order_is_kept_and_nothing_is_lost(
 
 
 @given(SIZES, st.integers(1, 10), st.integers(1, 50))
-def test_both_bounds_hold_unless_a_single_element_is_larger(
+def test_count_and_size_hold_unless_a_single_element_is_larger(
     sizes: list[int], max_count: int, max_size: int
 ) -> None:
     for batch in batches(sizes, max_count, max_size):
         assert 1 <= len(batch) <= max_count
         assert len(batch) == 1 or sum(sizes[place] for place in batch) <= max_size
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=60),
+    st.integers(1, 10),
+    st.tuples(st.integers(1, 50), st.integers(1, 50)),
+)
+def test_every_size_holds_unless_a_single_element_is_larger(
+    sizes: list[tuple[int, int]], max_count: int, most: tuple[int, int]
+) -> None:
+    batcher: Batcher[int] = Batcher(max_count, *most)
+    found = [batcher.add(place, *pair) for place, pair in enumerate(sizes)]
+    whole = [*filter(None, found), *filter(None, [batcher.flush()])]
+    assert [place for batch in whole for place in batch] == list(range(len(sizes)))
+    for batch in whole:
+        sums = [sum(sizes[place][kind] for place in batch) for kind in (0, 1)]
+        assert len(batch) == 1 or (sums[0] <= most[0] and sums[1] <= most[1])
 
 
 @given(SIZES, st.integers(1, 10), st.integers(1, 50))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from embed_pipeline import errors
-from embed_pipeline.client import SMALL_BODY, VECTOR_BYTES, Client
+from embed_pipeline.client import SHOWN_BODY, SMALL_BODY, VECTOR_BYTES, Client
 from embed_pipeline.endpoint import Auth, Endpoint, Retry, Timeouts
-from tests.support.scripted import Reply, ScriptedEndpoint, embedded, error, rotating
+from tests.support.scripted import WORDS, Reply, ScriptedEndpoint, embedded, error, rotating
 
 ONCE = Retry(attempts=1)
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
@@ -53,7 +53,7 @@ def test_the_load_request_and_the_embed_request_carry_the_same_fields_and_header
         "keep_alive": "10m",
     }
     assert endpoint.exchanges[1].body == {**fields, "input": []}
-    assert endpoint.exchanges[2].body == {**fields, "input": ["a", "b"]}
+    assert endpoint.exchanges[2].body == {**fields, "truncate": False, "input": ["a", "b"]}
     for each in endpoint.exchanges:
         assert each.headers["x-team"] == "search"
         assert each.headers["authorization"] == "Bearer t0ken"
@@ -62,7 +62,46 @@ def test_the_load_request_and_the_embed_request_carry_the_same_fields_and_header
 def test_what_is_not_set_is_not_sent(endpoint: ScriptedEndpoint) -> None:
     with client(endpoint) as found:
         found.embed(["a"])
-    assert endpoint.requests == [{"model": "all-minilm", "keep_alive": "30m", "input": ["a"]}]
+    assert endpoint.requests == [
+        {"model": "all-minilm", "keep_alive": "30m", "truncate": False, "input": ["a"]}
+    ]
+
+
+def test_a_text_may_be_cut_only_where_that_is_asked_for(endpoint: ScriptedEndpoint) -> None:
+    with client(endpoint) as found:
+        found.embed(["a"], truncate=True)
+        found.embed(["a"])
+    assert [request["truncate"] for request in endpoint.requests] == [True, False]
+
+
+def test_the_model_is_shown_with_its_vocabulary(endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary = [*WORDS, "▁a"]
+    with client(endpoint) as found:
+        shown = found.show()
+    assert shown["model_info"]["tokenizer.ggml.tokens"] == ["[UNK]", "[CLS]", "[SEP]", "▁a"]
+    (asked,) = endpoint.exchanges
+    assert (asked.path, asked.body) == ("/api/show", {"model": "all-minilm", "verbose": True})
+
+
+def test_a_vocabulary_may_be_larger_than_other_answers(endpoint: ScriptedEndpoint) -> None:
+    body = json.dumps({"model_info": {"tokenizer.ggml.tokens": ["x" * 2 * SMALL_BODY]}}).encode()
+    endpoint.paths["/api/show"] = Reply(200, body)
+    with client(endpoint) as found:
+        assert len(found.show()["model_info"]["tokenizer.ggml.tokens"][0]) == 2 * SMALL_BODY
+
+
+def test_a_vocabulary_that_is_too_large_is_given_up(endpoint: ScriptedEndpoint) -> None:
+    endpoint.paths["/api/show"] = Reply(200, b" " * (SHOWN_BODY + 1))
+    with client(endpoint) as found, pytest.raises(errors.WrongAnswer):
+        found.show()
+
+
+def test_a_busy_endpoint_is_asked_again_to_show_the_model(endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary = WORDS
+    endpoint.paths = AtFirst({"/api/show": error(503, BUSY)})
+    with client(endpoint, Retry(attempts=2)) as found:
+        assert list(found.show()) == ["model_info"]
+    assert len(endpoint.exchanges) == 2
 
 
 @pytest.mark.parametrize(
@@ -80,7 +119,7 @@ def test_keep_alive_is_not_sent_where_the_model_stays_longer(
         found.load()
         found.embed(["a"])
     sent = [each.body for each in endpoint.exchanges if each.path == "/api/embed"]
-    assert [sorted(body) for body in sent] == [["input", "model"]] * 2
+    assert [sorted(body) for body in sent] == [["input", "model"], ["input", "model", "truncate"]]
 
 
 @pytest.mark.parametrize(

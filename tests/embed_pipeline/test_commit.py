@@ -1,6 +1,8 @@
 """The commit: what parts become, what is refused, and that the manifest comes last."""
 
 import hashlib
+import re
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -105,8 +107,51 @@ def test_the_manifest_counts(out: Path) -> None:
         "duplicates_dropped": 0,
         "tokens": 5,
         "rows_by_token_count_source": {"estimated": 1},
+        "rows_by_truncated": {"null": 1},
         "failed_by_blame_and_kind": {"document:EmptyText": 1},
+        "chunked_documents": None,
     }
+
+
+def test_rows_are_counted_by_source_and_by_what_truncated_says_kept_or_merged(out: Path) -> None:
+    to = target(out, file_mb=1)
+    text = [Random(n).randbytes(30_000).hex() for n in range(20)]
+    large = part(to, *(row(f"d{n}", t, truncated=True, line=1) for n, t in enumerate(text)))
+    assert large.truncated == {"true": 20}
+    small = [
+        part(to, row("a", truncated=False, token_count_source="server", source="z", line=1)),
+        part(to, row("b", truncated=None, token_count_source="verified", source="z", line=2)),
+        part(to, row("c", truncated=True, token_count_source="verified", source="z", line=3)),
+    ]
+    counts = published(to, Written(made_by(), 23, [large, *small], [])).counts
+    assert counts.rows_by_truncated == {"false": 1, "null": 1, "true": 21}
+    assert counts.rows_by_token_count_source == {"estimated": 20, "server": 1, "verified": 2}
+
+
+def test_what_the_run_found_out_besides_is_in_the_manifest(out: Path) -> None:
+    to = target(out)
+    recount = {"verified": {"asked": 100, "agreed": 99}}
+    manifest = published(to, Written(made_by(), 1, [part(to, row("a"))], [], recount, 7))
+    assert (manifest.recount, manifest.counts.chunked_documents) == (recount, 7)
+    assert read_manifest(str(out)) == manifest
+
+
+def test_what_was_planned_is_held_against_what_it_took(out: Path) -> None:
+    started = "2020-01-01T00:00:00.500+00:00"
+    expected = {"seconds": 60.0, "low": 50.0, "high": 75.0}
+    to = target(out)._replace(started=started, expected=expected)
+    manifest = published(to, Written(made_by(), 1, [part(to, row("a"))], []))
+    took = datetime.fromisoformat(manifest.finished) - datetime.fromisoformat(started)
+    assert manifest.plan == {**expected, "actual_seconds": round(took.total_seconds(), 1)}
+
+
+def test_where_nothing_was_planned_nothing_is_held_against_it(out: Path) -> None:
+    to = target(out)
+    assert published(to, Written(made_by(), 1, [part(to, row("a"))], [])).plan is None
+
+
+def test_times_are_to_the_millisecond_in_utc() -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", commit.now())
 
 
 def test_a_lost_document_is_noticed_and_nothing_is_published(out: Path) -> None:
@@ -161,7 +206,8 @@ def test_an_id_among_rows_and_failures_is_a_duplicate_too(out: Path) -> None:
 
 def test_what_was_refused_is_kept_and_found_by_the_same_job(out: Path) -> None:
     to = target(out)
-    written = Written(made_by(), 2, [part(to, row("a"), row("a"))], [])
+    recount = {"verified": {"asked": 2, "agreed": 1}}
+    written = Written(made_by(), 2, [part(to, row("a"), row("a"))], [], recount, 1)
     with pytest.raises(RefusedError):
         commit.plan(to, written)
     found = find_kept(str(out), {"inputs": ["f"]}, DIGEST)

@@ -1,405 +1,30 @@
-"""The embed step without Beam: each text to its vector or to its error, whatever else happens."""
+"""The embedder: one for the same settings, its threads, and what it asks before the first text."""
 
-import math
 import threading
-from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from embed_pipeline import embedder, errors, interrupt
-from embed_pipeline.client import Client
-from embed_pipeline.embedder import Embedder, Failure, Vector, embed_texts, shared_out
+from embed_pipeline.embedder import Embedder
 from embed_pipeline.endpoint import Batching, Endpoint, Retry
-from tests.support.scripted import (
-    Reply,
-    ScriptedEndpoint,
-    Together,
-    error,
-    scripted,
-    tokens_of,
-    vector_of,
-)
+from embed_pipeline.sizing import Prepared
+from embed_pipeline.tokens import Tokens
+from tests.support.scripted import WORDS, ScriptedEndpoint, Together, error
 
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
-CRASH = 'do embedding request: Post "http://127.0.0.1:38653/embedding": EOF'
-TOO_LONG = "the input length exceeds the context length"
 ONCE = Retry(attempts=1)
 
 
-@pytest.fixture
-def client(endpoint: ScriptedEndpoint) -> Iterator[Client]:
-    with Client(Endpoint(url=endpoint.url, model="all-minilm"), ONCE) as found:
-        yield found
-
-
-def poison(reply: Reply, *bad: str) -> Callable[[list[str]], Reply | None]:
-    """Return a script that answers so where one of these texts is among the input."""
-    return lambda texts: reply if set(bad) & set(texts) else None
-
-
-def vectors(results: list[Vector | Failure]) -> list[list[float] | None]:
-    return [r.vector.tolist() if isinstance(r, Vector) else None for r in results]
-
-
-def test_texts_go_in_one_request_and_vectors_come_in_their_order(
-    endpoint: ScriptedEndpoint, client: Client
-) -> None:
-    texts = [f"text {number}" for number in range(32)]
-    results, effort = embed_texts(client, texts)
-    assert vectors(results) == [vector_of(text).tolist() for text in texts]
-    assert [request["input"] for request in endpoint.requests] == [texts]
-    assert (effort.requests, effort.retries, effort.batch_texts) == (1, 0, [32])
-
-
-def test_a_single_text_has_the_servers_own_count(
-    endpoint: ScriptedEndpoint, client: Client
-) -> None:
-    (result,), effort = embed_texts(client, ["why is the sky blue"])
-    assert isinstance(result, Vector)
-    assert (result.token_count, result.token_count_source) == (7, "server")
-    assert effort.tokens == 7
-
-
-def test_several_texts_share_the_servers_count(endpoint: ScriptedEndpoint, client: Client) -> None:
-    texts = ["a", "why is the sky blue", "é"]
-    results, effort = embed_texts(client, texts)
-    counts = [r.token_count for r in results if isinstance(r, Vector)]
-    assert sum(counts) == sum(map(tokens_of, texts)) == effort.tokens
-    assert {r.token_count_source for r in results if isinstance(r, Vector)} == {"estimated"}
-
-
-def test_without_a_count_there_is_none(endpoint: ScriptedEndpoint, client: Client) -> None:
-    endpoint.script = lambda _: Reply(200, b'{"embeddings":[[1.0]]}')
-    (result,), _ = embed_texts(client, ["a"])
-    assert isinstance(result, Vector)
-    assert (result.token_count, result.token_count_source) == (0, "estimated")
-
-
-def test_the_servers_own_times_are_added_up(endpoint: ScriptedEndpoint, client: Client) -> None:
-    endpoint.script = poison(error(400, TOO_LONG), "b")
-    _, effort = embed_texts(client, ["a", "b"])
-    assert (effort.server_ms, effort.load_ms) == (5.0, 1.0)
-    assert len(effort.request_ms) == 1
-
-
-@pytest.mark.parametrize("place", [0, 13, 31])
-@pytest.mark.parametrize(
-    ("reply", "expected"),
-    [
-        (error(400, TOO_LONG), (errors.TextTooLong, 1, 11)),
-        (error(400, CRASH), (errors.RunnerCrashed, 2, 14)),
-        (
-            error(500, "failed to encode response: json: unsupported value: NaN"),
-            (errors.VectorNotFinite, 2, 14),
-        ),
-        (Reply(200, b'{"embeddings":[[0.0,0.0]]}'), (errors.WrongAnswer, 2, 14)),
-        (error(500, "unknown"), (errors.ServerFault, 2, 14)),
-    ],
-)
-def test_a_poison_text_among_32_costs_only_itself(
-    endpoint: ScriptedEndpoint,
-    client: Client,
-    place: int,
-    reply: Reply,
-    expected: tuple[type[errors.EndpointError], int, int],
-) -> None:
-    texts = [f"text {number}" for number in range(32)]
-    endpoint.script = poison(reply, texts[place])
-    results, effort = embed_texts(client, texts)
-    good = [vector_of(text).tolist() for text in texts]
-    assert vectors(results) == [*good[:place], None, *good[place + 1 :]]
-    failure = results[place]
-    assert isinstance(failure, Failure)
-    assert (type(failure.error), failure.attempts, effort.requests) == expected
-    assert effort.requests == len(endpoint.requests)
-
-
-@pytest.fixture(scope="module")
-def lasting() -> Iterator[tuple[ScriptedEndpoint, Client]]:
-    """Keep one server and one client for many examples."""
-    with scripted() as endpoint:
-        settings = Endpoint(url=endpoint.url, model="all-minilm")
-        with Client(settings, ONCE) as client:
-            yield endpoint, client
-
-
-def some_of(n: int) -> st.SearchStrategy[set[int]]:
-    """Return sets of places among so many texts."""
-    return st.sets(st.integers(0, n - 1))
-
-
-def named(n: int, places: set[int] | None = None) -> list[str]:
-    """Return so many texts, or those of them that stand at these places."""
-    return [f"text {place}" for place in range(n) if places is None or place in places]
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 33).flatmap(lambda n: st.tuples(st.just(n), some_of(n), some_of(n))))
-def test_any_bad_texts_cost_only_themselves_and_a_bounded_number_of_requests(
-    lasting: tuple[ScriptedEndpoint, Client], example: tuple[int, set[int], set[int]]
-) -> None:
-    endpoint, client = lasting
-    n, long, faulty = example
-    bad = long | faulty
-    refused, broken = (
-        poison(error(400, TOO_LONG), *named(n, long)),
-        poison(error(500, "unknown"), *named(n, faulty)),
-    )
-    endpoint.script = lambda texts: refused(texts) or broken(texts)
-    endpoint.requests.clear()
-    results, effort = embed_texts(client, named(n))
-    assert vectors(results) == [
-        None if place in bad else vector_of(text).tolist() for place, text in enumerate(named(n))
-    ]
-    doubtful = len(faulty - long)
-    bound = 1 + 2 * len(bad) * math.ceil(math.log2(n)) + (2 + doubtful if doubtful else 0)
-    assert effort.requests == len(endpoint.requests) <= bound
-    assert (effort.retries, sum(effort.batch_texts)) == (0, n - len(bad))
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.integers(1, 17).flatmap(lambda n: st.tuples(st.just(n), some_of(n), some_of(n))),
-    st.integers(0, 20),
-    st.integers(1, 20),
-)
-def test_one_outage_whenever_it_comes_costs_no_good_text_its_vector(
-    lasting: tuple[ScriptedEndpoint, Client],
-    example: tuple[int, set[int], set[int]],
-    begins: int,
-    lasts: int,
-) -> None:
-    endpoint, client = lasting
-    n, long, faulty = example
-    refused, broken = (
-        poison(error(400, TOO_LONG), *named(n, long)),
-        poison(error(500, "unknown"), *named(n, faulty)),
-    )
-
-    def script(texts: list[str]) -> Reply | None:
-        if begins < len(endpoint.requests) <= begins + lasts:
-            return error(500, "the server is in trouble")
-        return refused(texts) or broken(texts)
-
-    endpoint.script = script
-    endpoint.requests.clear()
-    try:
-        results, _ = embed_texts(client, named(n))
-    except errors.ServerFault:
-        assert endpoint.texts[-1] == embedder.PROBE
-        return
-    assert vectors(results) == [
-        None if place in long | faulty else vector_of(text).tolist()
-        for place, text in enumerate(named(n))
-    ]
-
-
-def outage(requests: int) -> Callable[[list[str]], Reply | None]:
-    """Return a script that fails so many requests, whatever their texts, and no more."""
-    left = [error(500, "unknown")] * requests
-    return lambda _: left.pop() if left else None
-
-
-def test_an_outage_is_waited_for_before_texts_are_told_apart(endpoint: ScriptedEndpoint) -> None:
-    texts = ["one", "two", "three", "four"]
-    endpoint.script = outage(4)
-    with Client(Endpoint(url=endpoint.url, model="m"), Retry(attempts=3)) as client:
-        results, effort = embed_texts(client, texts)
-    assert vectors(results) == [vector_of(text).tolist() for text in texts]
-    assert endpoint.texts[3 * 4 :] == [embedder.PROBE, embedder.PROBE, *texts]
-    assert effort.requests == len(endpoint.requests)
-
-
-def test_an_outage_that_lasts_until_the_proof_is_raised_and_blames_nobody(
-    endpoint: ScriptedEndpoint, client: Client
-) -> None:
-    endpoint.script = outage(2)
-    with pytest.raises(errors.ServerFault, match="500 unknown"):
-        embed_texts(client, ["one", "two", "three", "four"])
-    assert len(endpoint.requests) == 2
-    assert endpoint.texts[-1] == embedder.PROBE
-
-
-def test_a_text_that_failed_for_a_moment_is_sent_again_alone(
-    endpoint: ScriptedEndpoint, client: Client
-) -> None:
-    endpoint.script = lambda _: error(500, "no") if len(endpoint.requests) in (1, 3) else None
-    results, _ = embed_texts(client, ["one", "two"])
-    sent = [request["input"] for request in endpoint.requests]
-    probe = [embedder.PROBE]
-    assert sent == [["one", "two"], probe, ["one"], ["two"], probe, ["one"]]
-    assert [r.token_count_source for r in results if isinstance(r, Vector)] == ["server", "server"]
-
-
-def test_what_is_cut_in_halves_is_not_repeated_until_it_stands_alone(
-    endpoint: ScriptedEndpoint,
-) -> None:
-    endpoint.script = poison(error(500, "failed to encode: unsupported value: NaN"), "y")
-    with Client(Endpoint(url=endpoint.url, model="m"), Retry(attempts=2)) as client:
-        results, effort = embed_texts(client, ["w", "x", "y", "z"])
-    sent = ["".join(request["input"]) for request in endpoint.requests]
-    probe = embedder.PROBE
-    assert sent == ["wxyz", "wxyz", probe, "wx", "yz", "y", "y", "z", probe, "y", "y"]
-    assert (effort.requests, effort.retries) == (11, 3)
-    failure = results[2]
-    assert isinstance(failure, Failure)
-    assert failure.attempts == 4
-
-
-def test_a_busy_server_while_texts_are_told_apart_stops_nothing(
-    endpoint: ScriptedEndpoint,
-) -> None:
-    busy = [error(503, BUSY)]
-
-    def crash_and_restart(texts: list[str]) -> Reply | None:
-        if len(texts) == 4:
-            return error(500, "unknown")
-        return busy.pop() if busy else None
-
-    endpoint.script = crash_and_restart
-    with Client(Endpoint(url=endpoint.url, model="m"), Retry(attempts=2)) as client:
-        results, effort = embed_texts(client, ["a", "b", "c", "d"])
-    assert all(isinstance(result, Vector) for result in results)
-    assert effort.requests == len(endpoint.requests)
-
-
-def test_where_the_proof_succeeds_the_documents_have_failed(
-    endpoint: ScriptedEndpoint, client: Client
-) -> None:
-    endpoint.script = poison(error(500, "unknown"), "b", "c")
-    results, effort = embed_texts(client, ["b", "c"])
-    assert all(isinstance(result, Failure) for result in results)
-    probe = embedder.PROBE
-    assert endpoint.texts == ["b", "c", probe, "b", "c", probe, "b", "c"]
-    assert effort.requests == len(endpoint.requests) == 7
-
-
-def test_a_text_that_fails_otherwise_the_second_time_has_the_second_error(
-    endpoint: ScriptedEndpoint, client: Client
-) -> None:
-    first = [error(500, "unknown")]
-    too_long = poison(error(400, TOO_LONG), "b")
-    endpoint.script = lambda texts: first.pop() if first else too_long(texts)
-    (result,), effort = embed_texts(client, ["b"])
-    assert isinstance(result, Failure)
-    assert (type(result.error), result.attempts) == (errors.TextTooLong, 2)
-    assert effort.requests == len(endpoint.requests) == 3
-
-
-def test_a_server_that_fails_on_every_text_is_raised_and_blames_nobody(
-    endpoint: ScriptedEndpoint, client: Client
-) -> None:
-    endpoint.script = lambda _: error(500, "unknown")
-    with pytest.raises(errors.ServerFault, match="500 unknown"):
-        embed_texts(client, ["b", "c"])
-    assert endpoint.texts == ["b", "c", embedder.PROBE]
-
-
-def test_texts_that_are_all_too_long_need_no_proof(
-    endpoint: ScriptedEndpoint, client: Client
-) -> None:
-    endpoint.script = lambda _: error(400, TOO_LONG)
-    results, _ = embed_texts(client, ["b", "c"])
-    assert all(isinstance(result, Failure) for result in results)
-    assert embedder.PROBE not in endpoint.texts
-
-
-@pytest.mark.parametrize(
-    ("reply", "kind"),
-    [
-        (error(404, 'model "m" not found, try pulling it first'), errors.ModelNotFound),
-        (error(401, "unauthorized"), errors.Unauthorized),
-        (error(503, BUSY), errors.Overloaded),
-        (error(500, "model failed to load, this may be due to"), errors.ModelLoadFailed),
-    ],
-)
-def test_what_concerns_every_text_is_raised_and_not_told_apart(
-    endpoint: ScriptedEndpoint, client: Client, reply: Reply, kind: type[errors.EndpointError]
-) -> None:
-    endpoint.script = lambda _: reply
-    with pytest.raises(kind):
-        embed_texts(client, ["a", "b"])
-    assert len(endpoint.requests) == 1
-
-
-def test_what_concerns_every_text_is_raised_when_the_proof_meets_it(
-    endpoint: ScriptedEndpoint, client: Client
-) -> None:
-    missing = error(404, "model 'm' not found")
-    endpoint.script = lambda texts: missing if texts == ["a"] else error(500, "unknown")
-    with pytest.raises(errors.ModelNotFound):
-        embed_texts(client, ["b"])
-
-
-def test_a_stop_ends_a_waiting_try(endpoint: ScriptedEndpoint) -> None:
-    stopper = threading.Timer(0.1, interrupt.request_stop, [15])
-
-    def busy(_: list[str]) -> Reply:
-        stopper.start()
-        return error(503, BUSY, **{"retry-after": "100"})
-
-    endpoint.script = busy
-    with (
-        Client(Endpoint(url=endpoint.url, model="m"), Retry()) as client,
-        pytest.raises(errors.InterruptedJobError),
-    ):
-        embed_texts(client, ["a"])
-    stopper.join()
-    assert len(endpoint.requests) == 1
-
-
-def test_an_error_while_stopping_is_the_stop(endpoint: ScriptedEndpoint) -> None:
-    def stop(_: list[str]) -> Reply:
-        interrupt.request_stop(2)
-        return error(500, "unknown")
-
-    endpoint.script = stop
-    with (
-        Client(Endpoint(url=endpoint.url, model="m"), Retry()) as client,
-        pytest.raises(errors.InterruptedJobError),
-    ):
-        embed_texts(client, ["a", "b"])
-    assert len(endpoint.requests) == 1
-
-
-def test_a_stop_while_the_proof_is_under_way_is_the_stop(endpoint: ScriptedEndpoint) -> None:
-    def stop(texts: list[str]) -> Reply:
-        if texts == [embedder.PROBE]:
-            interrupt.request_stop(2)
-        return error(500, "unknown")
-
-    endpoint.script = stop
-    with (
-        Client(Endpoint(url=endpoint.url, model="m"), ONCE) as client,
-        pytest.raises(errors.InterruptedJobError),
-    ):
-        embed_texts(client, ["b"])
-    assert endpoint.texts == ["b", embedder.PROBE]
-
-
-LENGTHS = st.lists(st.integers(0, 100_000), min_size=1, max_size=64)
-
-
-@given(st.integers(0, 10**7), LENGTHS)
-def test_shares_sum_to_the_total_and_are_within_one_of_exact(
-    total: int, lengths: list[int]
-) -> None:
-    shares = shared_out(total, lengths)
-    assert sum(shares) == total
-    whole = sum(lengths) + len(lengths)
-    for share, length in zip(shares, lengths, strict=True):
-        assert share >= 0
-        assert abs(share - total * (length + 1) / whole) < 1 + 1e-6
-
-
-def test_among_equals_the_first_get_what_is_left() -> None:
-    assert shared_out(8, [5, 5, 5]) == [3, 3, 2]
-
-
-def settings_of(endpoint: ScriptedEndpoint, in_flight: int = 2) -> tuple[Endpoint, Batching, Retry]:
-    return Endpoint(url=endpoint.url, model="m"), Batching(in_flight=in_flight), ONCE
+def one(text: str) -> list[Prepared]:
+    """Return a request of one text whose tokens are not known."""
+    return [Prepared(text, None, False, text)]
+
+
+def settings_of(
+    endpoint: ScriptedEndpoint, in_flight: int = 2
+) -> tuple[Endpoint, Batching, Retry, Tokens]:
+    return Endpoint(url=endpoint.url, model="m"), Batching(in_flight=in_flight), ONCE, Tokens()
 
 
 def pool_threads() -> list[str]:
@@ -408,12 +33,68 @@ def pool_threads() -> list[str]:
 
 def test_the_model_is_loaded_once_before_the_first_text(endpoint: ScriptedEndpoint) -> None:
     found = Embedder(*settings_of(endpoint, 4))
-    futures = [found.submit([f"text {number}"]) for number in range(8)]
+    futures = [found.submit(one(f"text {number}")) for number in range(8)]
     assert [len(future.result()[0]) for future in futures] == [1] * 8
     found.close()
     embeds = [each.body["input"] for each in endpoint.exchanges if each.path == "/api/embed"]
     assert endpoint.loads == 1
     assert embeds[0] == []
+
+
+def test_what_bounds_a_text_is_found_once_whoever_asks_first(endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary = WORDS
+    found = Embedder(*settings_of(endpoint, 4))
+    with ThreadPoolExecutor(4) as threads:
+        limits = set(threads.map(lambda _: found.limits, range(8)))
+    found.close()
+    ((context, source, refuses, tokenizer),) = limits
+    assert (context, source, refuses) == (256, "server", True)
+    assert tokenizer is not None
+    assert endpoint.loads == 1
+    assert [each.path for each in endpoint.exchanges].count("/api/show") == 1
+
+
+def test_a_model_that_could_not_be_loaded_is_asked_for_again(endpoint: ScriptedEndpoint) -> None:
+    endpoint.loading = [error(404, "model 'm' not found")]
+    found = Embedder(*settings_of(endpoint))
+    with pytest.raises(errors.ModelNotFound):
+        _ = found.limits
+    assert found.limits.context == 256
+    found.close()
+
+
+def test_texts_are_prepared_as_the_settings_of_tokens_say(endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary, endpoint.context, endpoint.told_context = WORDS, 40, 40
+    where, batching, retry, _ = settings_of(endpoint)
+    found = Embedder(where, batching, retry, Tokens(prefix="say "))
+    assert found.prepare(["one", "word " * 50]) == [
+        Prepared("say one", 4, False, "one"),
+        Prepared("say " + " ".join(["word"] * 37), 40, True, "word " * 50),
+    ]
+    found.close()
+    assert endpoint.texts == []
+
+
+def test_a_prefix_that_cannot_be_used_is_the_error_of_the_texts(endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary, endpoint.context, endpoint.told_context = WORDS, 40, 40
+    where, batching, retry, _ = settings_of(endpoint)
+    found = Embedder(where, batching, retry, Tokens(prefix="word " * 50))
+    with pytest.raises(errors.ConfigError, match=r"tokens\.prefix has 52 tokens"):
+        found.prepare(["one"])
+    found.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "weight"), [("x", 7, 7), ("x" * 30, None, 0), ("x" * 31, None, 101)]
+)
+def test_a_text_weighs_its_tokens_and_one_that_may_be_too_long_more_than_a_request_may_have(
+    endpoint: ScriptedEndpoint, text: str, tokens: int | None, weight: int
+) -> None:
+    endpoint.context = endpoint.told_context = 10
+    where, _, retry, settings = settings_of(endpoint)
+    found = Embedder(where, Batching(max_tokens=100), retry, settings)
+    assert found.weight(Prepared(text, tokens, False, text)) == weight
+    found.close()
 
 
 def test_a_model_that_cannot_be_loaded_is_the_error_of_the_texts(
@@ -422,7 +103,7 @@ def test_a_model_that_cannot_be_loaded_is_the_error_of_the_texts(
     endpoint.loading = [error(404, "model 'm' not found")]
     found = Embedder(*settings_of(endpoint))
     with pytest.raises(errors.ModelNotFound):
-        found.submit(["a"]).result()
+        found.submit(one("a")).result()
     found.close()
     assert endpoint.texts == []
 
@@ -432,14 +113,14 @@ def test_a_stop_while_loading_is_the_stop(endpoint: ScriptedEndpoint) -> None:
     interrupt.request_stop(15)
     found = Embedder(*settings_of(endpoint))
     with pytest.raises(errors.InterruptedJobError):
-        found.submit(["a"]).result()
+        found.submit(one("a")).result()
     found.close()
 
 
 def test_as_many_requests_are_under_way_as_allowed_and_no_more(endpoint: ScriptedEndpoint) -> None:
     endpoint.script = together = Together(3)
     found = Embedder(*settings_of(endpoint, 3))
-    futures = [found.submit([f"text {number}"]) for number in range(9)]
+    futures = [found.submit(one(f"text {number}")) for number in range(9)]
     assert [len(future.result()[0]) for future in futures] == [1] * 9
     found.close()
     assert together.most == 3
@@ -447,12 +128,12 @@ def test_as_many_requests_are_under_way_as_allowed_and_no_more(endpoint: Scripte
 
 def test_closing_ends_the_threads_and_drops_what_waits(endpoint: ScriptedEndpoint) -> None:
     found = Embedder(*settings_of(endpoint, 1))
-    found.submit(["a"]).result()
+    found.submit(one("a")).result()
     assert pool_threads()
     found.close()
     assert pool_threads() == []
     with pytest.raises(RuntimeError):
-        found.submit(["b"])
+        found.submit(one("b"))
 
 
 def test_the_same_settings_share_an_embedder_until_the_last_one_gives_it_back(
@@ -461,13 +142,13 @@ def test_the_same_settings_share_an_embedder_until_the_last_one_gives_it_back(
     first = embedder.acquire(*settings_of(endpoint))
     second = embedder.acquire(*settings_of(endpoint))
     assert first is second
-    first.submit(["a"]).result()
+    first.submit(one("a")).result()
     embedder.release(*settings_of(endpoint))
-    assert len(first.submit(["b"]).result()[0]) == 1
+    assert len(first.submit(one("b")).result()[0]) == 1
     embedder.release(*settings_of(endpoint))
     assert pool_threads() == []
     with pytest.raises(RuntimeError):
-        first.submit(["c"])
+        first.submit(one("c"))
 
 
 def test_after_the_last_one_gave_it_back_there_is_a_new_embedder(
@@ -485,5 +166,5 @@ def test_other_settings_have_an_embedder_of_their_own(endpoint: ScriptedEndpoint
     second = embedder.acquire(*settings_of(endpoint, 2))
     assert first is not second
     embedder.release(*settings_of(endpoint, 1))
-    assert len(second.submit(["a"]).result()[0]) == 1
+    assert len(second.submit(one("a")).result()[0]) == 1
     embedder.release(*settings_of(endpoint, 2))

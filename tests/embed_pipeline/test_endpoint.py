@@ -65,7 +65,7 @@ def test_the_defaults() -> None:
     endpoint = Endpoint(model="all-minilm")
     assert (endpoint.url, endpoint.keep_alive, endpoint.options) == ("auto", "30m", {})
     assert endpoint.timeouts == Timeouts(connect=5, load=600, read=120)
-    assert Batching() == Batching(max_texts=32, max_chars=16_000, in_flight=2)
+    assert Batching() == Batching(max_texts=32, max_chars=16_000, max_tokens=8_192, in_flight=2)
     assert Retry() == Retry(attempts=30, total_seconds=600)
 
 

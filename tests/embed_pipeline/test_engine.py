@@ -9,7 +9,17 @@ from embed_pipeline import errors
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.engine import CANARY_TEXTS, find_digest, find_version, inspect
-from tests.support.scripted import DIGEST, DIMENSION, Reply, ScriptedEndpoint, error, vector_of
+from embed_pipeline.limits import Limits
+from embed_pipeline.tokens import Tokens
+from tests.support.scripted import (
+    DIGEST,
+    DIMENSION,
+    WORDS,
+    Reply,
+    ScriptedEndpoint,
+    error,
+    vector_of,
+)
 
 ONCE = Retry(attempts=1)
 TOO_LONG = "the input length exceeds the context length"
@@ -24,7 +34,8 @@ def test_the_facts_of_an_engine(endpoint: ScriptedEndpoint) -> None:
     assert found.url == endpoint.url
     assert found.version == "0.0.0-scripted"
     assert (found.model, found.digest) == ("all-minilm", DIGEST)
-    assert (found.context, found.dimension) == (256, DIMENSION)
+    assert found.limits == Limits(256, "server", True, None)
+    assert found.dimension == DIMENSION
     assert found.canary.dtype == np.float32
     assert found.canary.tolist() == [vector_of(text).tolist() for text in CANARY_TEXTS]
 
@@ -36,10 +47,29 @@ def test_the_model_is_loaded_before_its_context_is_asked_for(endpoint: ScriptedE
         "/api/tags",
         "/api/ps",
         "/api/embed",
+        "/api/show",
         "/api/ps",
         "/api/embed",
+        "/api/embed",
     ]
-    assert endpoint.exchanges[3].body["input"] == []
+    inputs = [each.body["input"] for each in endpoint.exchanges if each.path == "/api/embed"]
+    assert inputs == [[], ["a " * 257], list(CANARY_TEXTS)]
+
+
+def test_the_canary_is_neither_prefixed_nor_cut(endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary = WORDS
+    inspect(settings(endpoint), ONCE, Tokens(prefix="query: "))
+    assert endpoint.requests[-1]["input"] == list(CANARY_TEXTS)
+    assert {request["truncate"] for request in endpoint.requests} == {False}
+
+
+def test_the_tokenizer_is_found_by_the_settings_of_tokens(endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary = WORDS
+    tokenizer = inspect(settings(endpoint), ONCE).limits.tokenizer
+    assert tokenizer is not None
+    assert tokenizer.count(["the sky is blue"]) == [6]
+    with pytest.raises(errors.ConfigError, match=r"cannot read .*/no/such/tokenizer\.json"):
+        inspect(settings(endpoint), ONCE, Tokens(tokenizer="/no/such/tokenizer.json"))
 
 
 def test_a_missing_model_is_an_error_that_says_how_to_get_it(endpoint: ScriptedEndpoint) -> None:
@@ -87,21 +117,21 @@ def test_a_moment_of_trouble_leaves_no_gap_in_the_canary(endpoint: ScriptedEndpo
     assert canary.tolist() == [vector_of(text).tolist() for text in CANARY_TEXTS]
 
 
-def test_without_a_list_of_loaded_models_the_context_is_not_known(
+def test_without_a_list_of_loaded_models_the_context_is_asked_for(
     endpoint: ScriptedEndpoint,
 ) -> None:
     endpoint.paths["/api/ps"] = Reply(404, b"404 page not found")
-    assert inspect(settings(endpoint), ONCE).context is None
+    assert inspect(settings(endpoint), ONCE).limits == Limits(256, "probed", True, None)
 
 
 @pytest.mark.parametrize(
     "models", [[], [{"name": "other", "context_length": 8}], [{"name": "all-minilm:latest"}]]
 )
-def test_where_the_server_does_not_say_the_context_is_not_known(
+def test_where_the_server_does_not_say_the_context_is_asked_for(
     endpoint: ScriptedEndpoint, models: list[dict[str, object]]
 ) -> None:
     endpoint.paths["/api/ps"] = Reply(200, json.dumps({"models": models}).encode())
-    assert inspect(settings(endpoint), ONCE).context is None
+    assert inspect(settings(endpoint), ONCE).limits == Limits(256, "probed", True, None)
 
 
 def test_a_server_that_refuses_to_tell_its_version_has_none(endpoint: ScriptedEndpoint) -> None:

@@ -18,13 +18,13 @@ def run(tmp_path: Path) -> Run:
 
 def test_failures_are_counted_by_blame_and_kind(run: Run) -> None:
     failures = FailureWriter(run)
-    for number, stage in enumerate(("read", "embed")):
+    for number, stage in enumerate(("read", "chunk", "embed", "write")):
         failures.add(
             Failed(f"d{number}", "t", None, "f", 1, stage, "EmptyText", "document", "empty")  # type: ignore[arg-type]
         )
     (part,) = failures.close()
-    assert (part.rows, part.sources, part.unread) == (2, {"document:EmptyText": 2}, 1)
-    assert pq.read_table(part.path)["id"].to_pylist() == ["d0", "d1"]
+    assert (part.rows, part.sources, part.unread) == (4, {"document:EmptyText": 4}, 2)
+    assert pq.read_table(part.path)["id"].to_pylist() == ["d0", "d1", "d2", "d3"]
 
 
 def test_no_failures_no_file(run: Run) -> None:

@@ -63,6 +63,9 @@ def test_the_files_that_come_along_are_jobs(name: str) -> None:
         ("job.endpoint.options={num_ctx: 512}", "endpoint", "options", {"num_ctx": 512}),
         ("job.endpoint.options.num_ctx=512", "endpoint", "options", {"num_ctx": 512}),
         ("job.batching.max_texts=8", "batching", "max_texts", 8),
+        ("job.batching.max_tokens=512", "batching", "max_tokens", 512),
+        ("job.tokens.on_too_long=fail", "tokens", "on_too_long", "fail"),
+        ("job.tokens.prefix='query: '", "tokens", "prefix", "query: "),
         ("job.corpus.files=[a.jsonl, b.jsonl]", "corpus", "files", ["a.jsonl", "b.jsonl"]),
         (" job.output.path =other", "output", "path", "other"),
     ],
@@ -222,6 +225,55 @@ def test_an_override_in_quotes_may_hold_a_colon(file: Path) -> None:
 def test_tags_that_would_run_code_are_refused(file: Path) -> None:
     file.write_text("job: !!python/object/apply:os.getcwd []")
     assert "is not YAML" in refusal(file)
+
+
+def test_chunking_that_is_not_asked_for_is_refused_with_the_cure(file: Path) -> None:
+    assert "chunking is set, but tokens.on_too_long is not chunk" in refusal(
+        file, "job.chunking.max_tokens=100"
+    )
+
+
+def test_chunking_is_set_where_texts_are_to_be_split(file: Path) -> None:
+    found = job.load(file, ["job.tokens.on_too_long=chunk", "job.chunking.max_tokens=100"]).job
+    assert found.chunks
+    assert found.chunking.max_tokens == 100
+
+
+@pytest.mark.parametrize("policy", ["first", "last"])
+def test_pieces_of_documents_with_one_id_are_not_mixed(file: Path, policy: str) -> None:
+    said = refusal(file, "job.tokens.on_too_long=chunk", f"job.corpus.on_duplicate={policy}")
+    assert f"corpus.on_duplicate is {policy}" in said
+    assert "leave it at error" in said
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("job.tokens.on_too_long=drop", "tokens.on_too_long"),
+        ("job.tokens.recount=-1", "tokens.recount"),
+        ("job.tokens.prefix='{text}{text}'", "{text} may stand once"),
+        ("job.batching.max_tokens=0", "batching.max_tokens"),
+    ],
+)
+def test_a_wrong_value_of_tokens_is_refused(file: Path, override: str, said: str) -> None:
+    assert said in refusal(file, override)
+
+
+def test_the_columns_of_pieces_are_added_where_texts_are_split(file: Path) -> None:
+    typed = job.load(file, ["job.corpus.attributes={n: int64}"]).job
+    split = job.load(file, ["job.corpus.attributes={n: int64}", "job.tokens.on_too_long=chunk"]).job
+    assert typed.attribute_types == {"n": "int64"}
+    assert split.attribute_types == {
+        "n": "int64",
+        "document_id": "string",
+        "chunk_index": "int64",
+        "chunk_start": "int64",
+        "chunk_end": "int64",
+    }
+
+
+def test_columns_that_are_not_known_yet_are_none(file: Path) -> None:
+    assert job.load(file, ["job.tokens.on_too_long=chunk"]).job.attribute_types is None
 
 
 def test_the_public_settings_are_json_without_secrets(file: Path) -> None:

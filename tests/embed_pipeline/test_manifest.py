@@ -1,5 +1,6 @@
 """The manifest: read back, refused when damaged or newer, and who is to blame for failures."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,34 @@ def test_documents_may_fail_up_to_a_fraction_servers_never(found: Counts, expect
 def test_no_manifest_no_dataset(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"holds no complete dataset: manifest.json is missing"):
         read_manifest(str(tmp_path))
+
+
+def test_a_manifest_of_a_version_that_counted_less_is_read(tmp_path: Path) -> None:
+    file = {"path": "data/part-00000.parquet", "rows": 1, "bytes": 9, "sha256": "0" * 64}
+    old = {
+        "format": 1,
+        "run_id": "20260101T000000Z-abc123",
+        "started": "2026-01-01T00:00:00+00:00",
+        "finished": "2026-01-01T00:00:01+00:00",
+        "provenance": {},
+        "job": {},
+        "columns": {"id": "string"},
+        "counts": {
+            "documents": 1,
+            "rows": 1,
+            "failed": 0,
+            "duplicates_dropped": 0,
+            "tokens": 5,
+            "rows_by_token_count_source": {"estimated": 1},
+            "failed_by_blame_and_kind": {},
+        },
+        "data": [file],
+        "failures": [],
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(old))
+    found = read_manifest(str(tmp_path))
+    assert (found.recount, found.plan) == ({}, None)
+    assert (found.counts.rows_by_truncated, found.counts.chunked_documents) == ({}, None)
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"format": 1}'])

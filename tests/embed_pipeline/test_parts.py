@@ -44,6 +44,20 @@ def test_rows_come_back_in_order_from_one_file(run: Run) -> None:
     assert (part.rows, part.tokens, part.sources) == (3, 15, {"estimated": 3})
 
 
+def test_rows_are_counted_by_source_and_by_what_truncated_says(run: Run) -> None:
+    rows = writer(run)
+    for name, source, truncated in (
+        ("a", "server", True),
+        ("b", "verified", False),
+        ("c", "verified", None),
+        ("d", "estimated", None),
+    ):
+        rows.add(row(name, token_count_source=source, truncated=truncated))
+    (part,) = files_of(list(rows.close()))
+    assert part.sources == {"server": 1, "verified": 2, "estimated": 1}
+    assert part.truncated == {"true": 1, "false": 1, "null": 2}
+
+
 def test_a_part_tells_its_bytes_and_hash(run: Run) -> None:
     rows = writer(run)
     rows.add(row("a"))

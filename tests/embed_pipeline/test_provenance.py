@@ -1,15 +1,21 @@
 """Provenance: what made the vectors, without secrets and without a clock."""
 
 import base64
+from typing import Any
 
 import numpy as np
+import orjson
+import pytest
 
 from embed_pipeline import __version__
 from embed_pipeline.endpoint import Endpoint
 from embed_pipeline.engine import CANARY_TEXTS, Engine
-from embed_pipeline.provenance import provenance
+from embed_pipeline.limits import Limits
+from embed_pipeline.provenance import footer, provenance
+from embed_pipeline.tokenizer import from_model_info
+from embed_pipeline.tokens import Tokens
 from tests.support.rows import made_by
-from tests.support.scripted import DIGEST, vector_of
+from tests.support.scripted import DIGEST, WORDS, model_info, vector_of
 
 
 def test_it_names_model_server_and_settings() -> None:
@@ -22,10 +28,15 @@ def test_it_names_model_server_and_settings() -> None:
         "endpoint_kind": "server",
         "endpoint_version": "1.2.3",
         "context": 256,
+        "context_source": "server",
         "dimension": 8,
         "dimensions_asked": None,
         "options": {},
-        "truncate": None,
+        "truncate": False,
+        "on_too_long": "truncate",
+        "prefix": "",
+        "query_prefix": "",
+        "tokenizer": None,
         "normalized": True,
         "embed_pipeline": __version__,
     }
@@ -38,8 +49,36 @@ def test_the_canary_is_kept_to_the_bit() -> None:
 
 
 def test_an_embedded_endpoint_is_named_without_its_random_port() -> None:
-    engine = Engine(
-        "http://127.0.0.1:4711", "0.30.0-embedded.1", "m", "d", 256, 1, np.ones((1, 1), np.float32)
-    )
-    found = provenance(Endpoint(url="http://127.0.0.1:4711", model="m"), engine)
+    found = of("0.30.0-embedded.1", Limits(256, "server", True, None))
     assert (found["endpoint"], found["endpoint_kind"]) == ("embedded", "embedded")
+
+
+def test_the_settings_of_tokens_and_where_the_context_is_from_are_told() -> None:
+    tokens = Tokens(on_too_long="fail", prefix="search_document: ", query_prefix="search_query: ")
+    found = of("0.24.0", Limits(512, "probed", False, None), tokens)
+    assert (found["context"], found["context_source"]) == (512, "probed")
+    assert found["on_too_long"] == "fail"
+    assert found["prefix"] == "search_document: "
+    assert found["query_prefix"] == "search_query: "
+
+
+@pytest.mark.parametrize(("path", "origin"), [(None, "server"), ("/models/tokenizer.json", "file")])
+def test_a_tokenizer_is_told_by_its_hash_and_not_by_its_path(path: str | None, origin: str) -> None:
+    tokenizer = from_model_info(model_info(WORDS))
+    found = of("0.24.0", Limits(256, "server", True, tokenizer), Tokens(tokenizer=path))
+    assert found["tokenizer"] == {
+        "from": origin,
+        "sha256": "ec21c2af04ba39f3f49e6f1e8eef07ce7da16c265c3cf80fc4683e6f93a608b8",
+    }
+
+
+def test_it_holds_nothing_but_json() -> None:
+    found = made_by()
+    assert orjson.loads(footer(found)["embed_pipeline"]) == found
+
+
+def of(version: str, limits: Limits, tokens: Tokens | None = None) -> dict[str, Any]:
+    """Return the provenance of a server of this version with these limits."""
+    url = "http://127.0.0.1:4711"
+    engine = Engine(url, version, "m", "d", limits, 1, np.ones((1, 1), np.float32))
+    return provenance(Endpoint(url=url, model="m"), engine, tokens or Tokens())

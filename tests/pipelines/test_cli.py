@@ -12,7 +12,7 @@ from embed_pipeline.pipelines.cli import invoke
 from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.staging import Run
 from tests.support.rows import RUN_ID
-from tests.support.scripted import DIGEST, ScriptedEndpoint, tokens_of, vector_of
+from tests.support.scripted import DIGEST, WORDS, ScriptedEndpoint, tokens_of, vector_of
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -69,8 +69,30 @@ def test_check_tells_what_there_is(capsys: Captured, endpoint: ScriptedEndpoint)
         "model      all-minilm",
         f"digest     {DIGEST}",
         "dimension  8",
-        "context    256 tokens",
+        "context    256 tokens (as the server tells)",
+        "tokenizer  unknown: set tokens.tokenizer",
     ]
+
+
+def test_check_tells_where_the_context_is_from_and_that_the_tokenizer_is_known(
+    capsys: Captured, endpoint: ScriptedEndpoint
+) -> None:
+    endpoint.told_context, endpoint.context, endpoint.vocabulary = None, 512, WORDS
+    assert invoke(["check"]) == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "context    512 tokens (found by asking with long texts)",
+        "tokenizer  known",
+    ]
+
+
+def test_check_tells_of_the_prefixes_a_model_needs(
+    capsys: Captured, endpoint: ScriptedEndpoint
+) -> None:
+    endpoint.models = ["nomic-embed-text:latest"]
+    assert invoke(["check", "--model", "nomic-embed-text"]) == 0
+    said = capsys.readouterr().err
+    assert "tokens.prefix: 'search_document: '" in said
+    assert "tokens.query_prefix: 'search_query: '" in said
 
 
 def test_check_tells_how_to_get_a_model(capsys: Captured, endpoint: ScriptedEndpoint) -> None:
@@ -115,6 +137,41 @@ def test_a_dataset_can_be_searched_and_asked_for_its_status(
     assert invoke(["status", str(tmp_path / "out")]) == 0
     assert "2 rows, 0 failed, 6 tokens" in capsys.readouterr().out
     endpoint.models = ["other:latest", "all-minilm:latest"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "sent"),
+    [
+        ([], "q: bears"),
+        (["--query-prefix", "<{text}>"], "<bears>"),
+        (["--query-prefix", ""], "bears"),
+    ],
+)
+def test_a_query_is_sent_with_the_prefix_of_the_dataset_s_job_or_another(
+    tmp_path: Path, endpoint: ScriptedEndpoint, flags: list[str], sent: str
+) -> None:
+    corpus = tmp_path / "c.jsonl"
+    corpus.write_text('{"id": "a", "text": "apples"}\n')
+    settings = [f"--set=job.corpus.files={corpus}", f"--set=job.output.path={tmp_path / 'out'}"]
+    prefix = '--set=job.tokens.query_prefix="q: "'
+    assert invoke(["run", str(ROOT / "configs" / "local.yaml"), *settings, prefix]) == 0
+    assert invoke(["search", str(tmp_path / "out"), "bears", *flags]) == 0
+    assert endpoint.texts[-1] == sent
+
+
+@pytest.mark.parametrize(("flags", "warns"), [([], True), (["--query-prefix", ""], False)])
+def test_a_query_without_the_prefix_its_model_needs_is_told_unless_that_is_meant(
+    capsys: Captured, tmp_path: Path, endpoint: ScriptedEndpoint, flags: list[str], warns: bool
+) -> None:
+    endpoint.models = ["nomic-embed-text:latest"]
+    corpus = tmp_path / "c.jsonl"
+    corpus.write_text('{"id": "a", "text": "apples"}\n')
+    settings = [f"--set=job.corpus.files={corpus}", f"--set=job.output.path={tmp_path / 'out'}"]
+    model = "--set=job.endpoint.model=nomic-embed-text"
+    assert invoke(["run", str(ROOT / "configs" / "local.yaml"), *settings, model]) == 0
+    assert "recommend tokens.prefix" in capsys.readouterr().err
+    assert invoke(["search", str(tmp_path / "out"), "bears", *flags]) == 0
+    assert ("tokens.query_prefix: 'search_query: '" in capsys.readouterr().err) is warns
 
 
 def test_another_model_of_the_same_name_is_not_searched_with(

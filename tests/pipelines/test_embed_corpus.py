@@ -26,10 +26,17 @@ def test_a_dry_run_touches_nothing(tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_the_flow_reads_as_read_embed_write(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("override", "steps"),
+    [
+        ("job.tokens.on_too_long=truncate", ["Read", "Embed", "Write"]),
+        ("job.tokens.on_too_long=chunk", ["Read", "Chunk", "Embed", "Write"]),
+    ],
+)
+def test_the_flow_reads_as_its_steps(tmp_path: Path, override: str, steps: list[str]) -> None:
     job = load(
         Path("configs/local.yaml"),
-        ["job.endpoint.url=http://127.0.0.1:1", f"job.output.path={tmp_path}"],
+        ["job.endpoint.url=http://127.0.0.1:1", f"job.output.path={tmp_path}", override],
     ).job
     pipeline = beam.Pipeline(runner="FnApiRunner")
     build(pipeline, job)
@@ -41,7 +48,7 @@ def test_the_flow_reads_as_read_embed_write(tmp_path: Path) -> None:
                 labels.append(node.full_label)
 
     pipeline.visit(Visitor())
-    assert labels == ["Read", "Embed", "Write"]
+    assert labels == steps
 
 
 def test_the_manifest_is_told_the_job_without_secrets() -> None:

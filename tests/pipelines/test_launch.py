@@ -17,7 +17,7 @@ import yaml
 from embed_pipeline import errors
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.pipelines.launch import told
-from tests.support.scripted import ScriptedEndpoint, error
+from tests.support.scripted import WORDS, ScriptedEndpoint, error
 
 ROOT = Path(__file__).parent.parent.parent
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -123,6 +123,84 @@ def test_one_poison_text_costs_only_itself(job: Job, endpoint: ScriptedEndpoint)
     (failed,) = pq.read_table(job.out / "failures").to_pylist()
     assert (failed["id"], failed["kind"], failed["blame"]) == ("d50", "RunnerCrashed", "document")
     assert len(job.ids) == 99
+
+
+def test_tokens_are_counted_verified_and_confirmed(job: Job, endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary = WORDS
+    job.settings["tokens"] = {"recount": 10}
+    code, said = job.run()
+    assert code == 0, said
+    counts = read_manifest(str(job.out)).counts
+    assert counts.rows_by_token_count_source == {"verified": 100}
+    assert counts.rows_by_truncated == {"false": 100}
+    assert counts.tokens == 400
+    assert read_manifest(str(job.out)).recount == {"verified": {"asked": 10, "agreed": 10}}
+    assert "400 (100 rows verified)" in said
+    assert "10 of 10 verified ones agree" in said
+
+
+def test_long_texts_are_cut_which_is_told(job: Job, endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary, endpoint.context, endpoint.told_context = WORDS, 40, 40
+    job.documents({"id": "a", "text": "one two"}, {"id": "b", "text": "word " * 50})
+    code, said = job.run()
+    assert code == 0, said
+    table = pq.read_table(job.out / "data")
+    assert table["truncated"].to_pylist() == [False, True]
+    assert table["token_count"].to_pylist() == [4, 40]
+    assert "1 rows (the model reads 40 tokens)" in said
+
+
+def test_long_texts_are_split_into_pieces_that_are_whole(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    endpoint.vocabulary, endpoint.context, endpoint.told_context = WORDS, 40, 40
+    job.settings["tokens"] = {"on_too_long": "chunk"}
+    long = " ".join(f"word{n}" for n in range(100))
+    job.documents({"id": "a", "text": "one two", "n": 1}, {"id": "b", "text": long, "n": 2})
+    code, said = job.run()
+    assert code == 0, said
+    rows = pq.read_table(job.out / "data").to_pylist()
+    assert [(row["id"], row["document_id"], row["n"]) for row in rows] == [
+        ("a#0", "a", 1),
+        ("b#0", "b", 2),
+        ("b#1", "b", 2),
+        ("b#2", "b", 2),
+    ]
+    assert all(row["text"] == long[row["chunk_start"] : row["chunk_end"]] for row in rows[1:])
+    assert {row["truncated"] for row in rows} == {False}
+    counts = read_manifest(str(job.out)).counts
+    assert (counts.chunked_documents, counts.documents, counts.rows) == (2, 4, 4)
+    assert "2, split into 4 pieces" in said
+
+
+def test_long_texts_that_may_not_be_cut_are_failures(job: Job, endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary, endpoint.context, endpoint.told_context = WORDS, 40, 40
+    job.settings["tokens"] = {"on_too_long": "fail"}
+    job.documents({"id": "a", "text": "one two"}, {"id": "b", "text": "word " * 50})
+    code, said = job.run()
+    assert (code, job.ids) == (3, ["a"]), said
+    (failed,) = pq.read_table(job.out / "failures").to_pylist()
+    assert (failed["kind"], failed["attempts"]) == ("TextTooLong", 0)
+    assert "the text has 52 tokens and the model reads 40" in failed["message"]
+
+
+@pytest.mark.parametrize("flags", [(), TWO_PROCESSES], ids=["one process", "two processes"])
+def test_a_prefix_that_leaves_no_room_ends_the_job_before_any_document(
+    job: Job, endpoint: ScriptedEndpoint, flags: tuple[str, ...]
+) -> None:
+    endpoint.vocabulary, endpoint.context, endpoint.told_context = WORDS, 40, 40
+    job.settings["tokens"] = {"prefix": "word " * 50}
+    code, said = job.run(*flags)
+    assert code == 2, said
+    assert "tokens.prefix has 52 tokens, and the model reads 40" in said
+    assert not [text for text in endpoint.texts if "text" in text]
+
+
+def test_what_is_assumed_is_warned_of_once(job: Job, endpoint: ScriptedEndpoint) -> None:
+    endpoint.told_context, endpoint.tells_count = None, False
+    code, said = job.run()
+    assert code == 0, said
+    assert said.count("256 are assumed") == 1
 
 
 def test_a_limit_makes_a_trial_run(job: Job) -> None:

@@ -15,8 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from embed_pipeline.limits import PLAIN_TEXTS
+
 DIMENSION = 8
 DIGEST = "d1" * 32
+TOO_LONG = "the input length exceeds the context length"
+WORDS = ["[UNK]", "[CLS]", "[SEP]"]  # a vocabulary that counts plain words as `tokens_of` does
 
 
 class Reply(NamedTuple):
@@ -78,11 +82,19 @@ class ScriptedEndpoint:
         paths: Answers to other paths, instead of the usual ones.
         exchanges: Every request of every path, in order of arrival.
         stopping: Set when the server is to end; a stalling script waits for it.
-        requests: The embed requests' bodies, in order of arrival, load-only ones left out.
+        requests: The embed requests' bodies, in order of arrival; load-only ones, and those that
+            find out what bounds a text, left out.
         headers: Each embed request's headers.
         loads: How many load-only requests came.
         models: What `/api/tags` lists.
         expires_at: The expiry `/api/ps` tells once the model is loaded.
+        context: Tokens the model reads.
+        told_context: What `/api/ps` tells of that; None: nothing.
+        refuses: Whether a text that is too long is refused where it may not be cut.
+        refuses_to_cut: Whether it is refused even where it may be cut.
+        vocabulary: The pieces of a WordPiece tokenizer that `/api/show` tells; None: no such path.
+        counts: What it counts for a text.
+        tells_count: Whether its answers say what it counted.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -96,6 +108,13 @@ class ScriptedEndpoint:
         self.loads = 0
         self.models = ["all-minilm:latest"]
         self.expires_at = "2000-01-01T00:00:00Z"
+        self.context = 256
+        self.told_context: int | None = 256
+        self.refuses = True
+        self.refuses_to_cut = False
+        self.vocabulary: list[str] | None = None
+        self.counts: Callable[[str], int] = tokens_of
+        self.tells_count = True
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -127,16 +146,26 @@ class ScriptedEndpoint:
             return self.paths[path]
         if path.startswith("/base/"):
             path = path.removeprefix("/base")
-        if path == "/api/version":
-            return _json({"version": "0.0.0-scripted"})
-        if path == "/api/tags":
-            return _json({"models": [{"name": name, "digest": DIGEST} for name in self.models]})
-        if path == "/api/ps":
-            entry = {"name": self.models[0], "expires_at": self.expires_at, "context_length": 256}
-            return _json({"models": [entry]})
-        if path != "/api/embed":
+        if path == "/api/embed":
+            return self._embed(body, headers)
+        found = self._facts().get(path)
+        if found is None:
             return Reply(404, b"404 page not found", {"content-type": "text/plain"})
-        return self._embed(body, headers)
+        return _json(found)
+
+    def _facts(self) -> dict[str, dict[str, Any]]:
+        """Return what it tells of itself, by path."""
+        loaded: dict[str, Any] = {"name": self.models[0], "expires_at": self.expires_at}
+        if self.told_context is not None:
+            loaded["context_length"] = self.told_context
+        found: dict[str, dict[str, Any]] = {
+            "/api/version": {"version": "0.0.0-scripted"},
+            "/api/tags": {"models": [{"name": name, "digest": DIGEST} for name in self.models]},
+            "/api/ps": {"models": [loaded]},
+        }
+        if self.vocabulary is not None:
+            found["/api/show"] = {"model_info": model_info(self.vocabulary)}
+        return found
 
     def _embed(
         self, body: dict[str, Any], headers: dict[str, str]
@@ -148,23 +177,57 @@ class ScriptedEndpoint:
                 if self.loading:
                     return self.loading.pop(0)
                 return _json({"model": body["model"], "embeddings": []})
-            self.requests.append(body)
-            self.headers.append(headers)
-            scripted = self.script(texts)
-        return scripted or embedded(texts, body.get("dimensions") or DIMENSION)
+            scripted = None
+            if not _finds_limits(texts):
+                self.requests.append(body)
+                self.headers.append(headers)
+                scripted = self.script(texts)
+        if scripted:
+            return scripted
+        counts = [self.counts(text) for text in texts]
+        refuses = self.refuses_to_cut if body.get("truncate", True) else self.refuses
+        if max(counts) > self.context and refuses:
+            return error(400, TOO_LONG)
+        read = [
+            " ".join(text.split()[: self.context - 2]) if count > self.context else text
+            for text, count in zip(texts, counts, strict=True)
+        ]
+        total = sum(min(count, self.context) for count in counts)
+        reply = embedded(read, body.get("dimensions") or DIMENSION, total)
+        return reply if self.tells_count else _without_count(reply)
 
 
-def embedded(texts: list[str], dimension: int = DIMENSION) -> Reply:
-    """Return the usual answer to texts."""
+def _finds_limits(texts: list[str]) -> bool:
+    """Tell whether a request only finds out what bounds a text."""
+    return texts == list(PLAIN_TEXTS) or (len(texts) == 1 and set(texts[0]) == {"a", " "})
+
+
+def model_info(vocabulary: list[str]) -> dict[str, Any]:
+    """Return what `/api/show` tells of a WordPiece vocabulary that begins with [UNK]."""
+    return {
+        "tokenizer.ggml.model": "bert",
+        "tokenizer.ggml.tokens": vocabulary,
+        "tokenizer.ggml.unknown_token_id": 0,
+    }
+
+
+def embedded(texts: list[str], dimension: int = DIMENSION, total: int | None = None) -> Reply:
+    """Return the usual answer to texts, with this token count, or the usual one."""
     return _json(
         {
             "model": "all-minilm",
             "embeddings": [vector_of(text, dimension).tolist() for text in texts],
             "total_duration": 5_000_000,
             "load_duration": 1_000_000,
-            "prompt_eval_count": sum(map(tokens_of, texts)),
+            "prompt_eval_count": sum(map(tokens_of, texts)) if total is None else total,
         }
     )
+
+
+def _without_count(reply: Reply) -> Reply:
+    found = json.loads(reply.body)
+    del found["prompt_eval_count"]
+    return _json(found)
 
 
 class Together:

@@ -11,7 +11,7 @@ import pytest
 from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
-from apache_beam.testing import test_pipeline
+from apache_beam.testing import test_pipeline, test_stream
 from apache_beam.transforms.window import (
     FixedWindows,
     GlobalWindow,
@@ -20,15 +20,18 @@ from apache_beam.transforms.window import (
     TimestampedValue,
 )
 
-from embed_pipeline.embedder import PROBE
 from embed_pipeline.endpoint import Auth, Batching, Endpoint, Retry
 from embed_pipeline.errors import ConfigError
+from embed_pipeline.isolation import PROBE
 from embed_pipeline.records import Document, Embedded, Failed
+from embed_pipeline.tokens import Tokens
+from embed_pipeline.transforms.chunk import ChunkResult
 from embed_pipeline.transforms.embed import EmbedDoFn, EmbedText
 from embed_pipeline.transforms.metrics import NAMESPACE
 from embed_pipeline.transforms.read import ReadResult
 from tests.support.scripted import (
     DIGEST,
+    WORDS,
     Reply,
     ScriptedEndpoint,
     Together,
@@ -38,6 +41,7 @@ from tests.support.scripted import (
 )
 
 ONCE = Retry(attempts=1)
+PLAIN = Tokens(on_too_long="fail", recount=0)  # nothing is sent but what the documents need
 TOO_LONG = "the input length exceeds the context length"
 
 
@@ -86,6 +90,7 @@ def run(
     *,
     batching: Batching | None = None,
     retry: Retry = ONCE,
+    tokens: Tokens = PLAIN,
     window: Callable[[Any], Any] | None = None,
 ) -> PipelineResult:
     """Run EmbedText and collect each of its outputs in a file of its name."""
@@ -94,7 +99,7 @@ def run(
         documents = pipeline | beam.Create(list(elements), reshuffle=False)
         if window is not None:
             documents = window(documents)
-        result = documents | EmbedText(endpoint, batching or Batching(), retry)
+        result = documents | EmbedText(endpoint, batching or Batching(), retry, tokens)
         for name, output in result._asdict().items():
             output | f"Collect {name}" >> beam.ParDo(Collect(folder / name))
     return pipeline.result
@@ -116,7 +121,7 @@ def test_rows_come_in_the_order_of_the_documents_with_vectors_and_attributes(
         vector_of(document.text).tolist() for document in documents
     ]
     assert {row.model for row in rows} == {"all-minilm"}
-    assert {row.truncated for row in rows} == {None}
+    assert {row.truncated for row in rows} == {False}
     assert sum(row.token_count for row in rows) == sum(tokens_of(d.text) for d in documents)
 
 
@@ -252,8 +257,11 @@ def test_an_empty_input_gives_nothing_but_the_provenance(
 ) -> None:
     run(tmp_path, [], settings(endpoint))
     assert [
-        e.value for name in ("embedded", "failed", "received") for e in seen(tmp_path / name)
+        e.value
+        for name in ("embedded", "failed", "received", "chunked")
+        for e in seen(tmp_path / name)
     ] == []
+    assert [e.value for e in seen(tmp_path / "recount")] == [{}]
     (found,) = seen(tmp_path / "provenance")
     assert (found.value["model"], found.value["digest"]) == ("all-minilm", DIGEST)
     assert found.value["endpoint"] == endpoint.url
@@ -268,12 +276,142 @@ def test_failures_of_reading_are_among_the_failures(
             pipeline | "Good" >> beam.Create([Document("1", "a"), Document("2", "")]),
             pipeline | "Bad" >> beam.Create([unread]),
         )
-        failed = (read | EmbedText(settings(endpoint))).failed
+        failed = (read | EmbedText(settings(endpoint), tokens=PLAIN)).failed
         failed | beam.ParDo(Collect(tmp_path / "failed"))
     assert sorted(e.value.kind for e in seen(tmp_path / "failed")) == [
         "EmptyText",
         "UnreadableLine",
     ]
+
+
+# Tokens
+
+
+def test_without_a_tokenizer_counts_are_shares_of_their_request(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    run(tmp_path, texts(3), settings(endpoint))
+    rows = [e.value for e in seen(tmp_path / "embedded")]
+    assert [(row.token_count, row.token_count_source) for row in rows] == [(4, "estimated")] * 3
+
+
+def test_counts_of_the_models_own_tokenizer_that_add_up_are_verified(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    endpoint.vocabulary = WORDS
+    run(tmp_path, ["one", "one two three"], settings(endpoint))
+    rows = [e.value for e in seen(tmp_path / "embedded")]
+    assert [(row.token_count, row.token_count_source) for row in rows] == [
+        (3, "verified"),
+        (5, "verified"),
+    ]
+
+
+def test_a_prefix_is_sent_and_counted_and_not_stored(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    endpoint.vocabulary = WORDS
+    run(tmp_path, ["the sky"], settings(endpoint), tokens=Tokens(prefix="query: ", recount=0))
+    (row,) = [e.value for e in seen(tmp_path / "embedded")]
+    assert (row.text, row.token_count) == ("the sky", 5)
+    assert row.vector.tolist() == vector_of("query: the sky").tolist()
+    (made,) = [e.value for e in seen(tmp_path / "provenance")]
+    assert made["prefix"] == "query: "
+
+
+@pytest.mark.parametrize("vocabulary", [None, WORDS])
+def test_what_is_too_long_is_cut_and_says_so_with_and_without_a_tokenizer(
+    endpoint: ScriptedEndpoint, tmp_path: Path, vocabulary: list[str] | None
+) -> None:
+    endpoint.vocabulary, endpoint.context, endpoint.told_context = vocabulary, 40, 40
+    long = "word " * 50
+    run(tmp_path, ["one two", long, "three"], settings(endpoint), tokens=Tokens(recount=0))
+    rows = [e.value for e in seen(tmp_path / "embedded")]
+    assert [(row.text, row.truncated) for row in rows] == [
+        ("one two", False),
+        (long, True),
+        ("three", False),
+    ]
+    assert rows[1].token_count == 40
+    assert rows[1].vector.tolist() == vector_of(" ".join(["word"] * 38)).tolist()
+    assert seen(tmp_path / "failed") == []
+
+
+def test_what_is_known_to_be_too_long_and_may_not_be_cut_fails_unsent(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    endpoint.vocabulary, endpoint.context, endpoint.told_context = WORDS, 40, 40
+    run(tmp_path, [Document("1", "word " * 50), Document("2", "good")], settings(endpoint))
+    (failed,) = [e.value for e in seen(tmp_path / "failed")]
+    assert (failed.id, failed.stage, failed.kind, failed.blame) == (
+        "1",
+        "embed",
+        "TextTooLong",
+        "document",
+    )
+    assert (failed.attempts, failed.http_status) == (0, None)
+    assert failed.message.startswith("the text has 52 tokens and the model reads 40")
+    assert [e.value.id for e in seen(tmp_path / "embedded")] == ["2"]
+    assert not [text for text in endpoint.texts if text.startswith("word")]
+
+
+def test_a_sample_of_rows_is_sent_again_alone(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    endpoint.vocabulary = WORDS
+    run(
+        tmp_path,
+        texts(70),
+        settings(endpoint),
+        batching=Batching(max_texts=20),
+        tokens=Tokens(prefix="query ", recount=7),
+    )
+    assert [e.value for e in seen(tmp_path / "recount")] == [
+        {"verified": {"asked": 7, "agreed": 7}}
+    ]
+    alone = [r["input"][0] for r in endpoint.requests if len(r["input"]) == 1]
+    assert len(alone) == 7
+    assert all(text.startswith("query text ") for text in alone)
+
+
+def test_a_count_that_a_row_sent_alone_does_not_confirm_is_told(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    run(tmp_path, ["a", "one two three four"], settings(endpoint), tokens=Tokens(recount=2))
+    rows = [e.value.token_count for e in seen(tmp_path / "embedded")]
+    assert rows == [1, 8]
+    assert [e.value for e in seen(tmp_path / "recount")] == [
+        {"estimated": {"asked": 2, "agreed": 0}}
+    ]
+
+
+def test_of_an_endless_input_no_sample_is_drawn(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    options = PipelineOptions(streaming=True)
+    with test_pipeline.TestPipeline("BundleBasedDirectRunner", options=options) as pipeline:
+        stream = test_stream.TestStream().add_elements(["a", "b"]).advance_watermark_to_infinity()
+        result = pipeline | stream | EmbedText(settings(endpoint))
+        result.recount | "Recounted" >> beam.ParDo(Collect(tmp_path / "recount"))
+        result.embedded | "Embedded" >> beam.ParDo(Collect(tmp_path / "embedded"))
+    assert sorted(e.value.text for e in seen(tmp_path / "embedded")) == ["a", "b"]
+    assert [e.value for e in seen(tmp_path / "recount")] == [{}]
+    assert (endpoint.texts.count("a"), endpoint.texts.count("b")) == (1, 1)
+
+
+def test_of_documents_that_were_split_it_is_told_how_many_there_were(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    unsplit = Failed("3", "c", None, "", None, "chunk", "EmptyText", "document", "why")
+    with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
+        pieces = ChunkResult(
+            pipeline | "Pieces" >> beam.Create([Document("1#0", "a"), Document("1#1", "b")]),
+            pipeline | "Not split" >> beam.Create([unsplit]),
+            pipeline | "Received" >> beam.Create([2]),
+        )
+        result = pieces | EmbedText(settings(endpoint), tokens=PLAIN)
+        for name in ("embedded", "failed", "received", "chunked"):
+            getattr(result, name) | f"Collect {name}" >> beam.ParDo(Collect(tmp_path / name))
+    assert sorted(e.value.id for e in seen(tmp_path / "embedded")) == ["1#0", "1#1"]
+    assert [e.value for e in seen(tmp_path / "failed")] == [unsplit]
+    assert sum(e.value for e in seen(tmp_path / "received")) == 2
+    assert [e.value for e in seen(tmp_path / "chunked")] == [2]
 
 
 # The DoFn on its own
@@ -303,7 +441,8 @@ def test_the_dofn_alone_fails_the_bundle_with_the_first_failed_text(
 ) -> None:
     endpoint.script = lambda batch: error(400, TOO_LONG) if "long" in batch else None
     pipeline = test_pipeline.TestPipeline("FnApiRunner")
-    pipeline | beam.Create(["a", element]) | beam.ParDo(EmbedDoFn(settings(endpoint)))
+    dofn = EmbedDoFn(settings(endpoint), tokens=PLAIN)
+    pipeline | beam.Create(["a", element]) | beam.ParDo(dofn)
     with pytest.raises(Exception, match=message):
         pipeline.run()
 

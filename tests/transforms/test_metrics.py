@@ -5,7 +5,7 @@ from apache_beam.metrics.metricbase import MetricName
 from apache_beam.runners.worker import statesampler
 from apache_beam.utils.counters import CounterFactory
 
-from embed_pipeline.embedder import Effort
+from embed_pipeline.outcomes import Effort
 from embed_pipeline.transforms.metrics import NAMESPACE, EmbedMetrics
 
 

@@ -172,7 +172,7 @@ def test_what_was_refused_on_an_object_store_can_be_committed_by_a_rerun(
     with pytest.raises(RefusedError, match="1 ids stand more than once"):
         write(endpoint, twice, WriteDataset(bucket))
     check_free(Output(path=bucket))
-    found = find_kept(bucket, {}, DIGEST)
+    found = find_kept(bucket, {"output": Output(path=bucket).model_dump(mode="json")}, DIGEST)
     assert found is not None
     assert [part.rows for part in found.written.parts] == [2]
 

@@ -1,0 +1,177 @@
+"""How much an endpoint's model reads, and how its tokens are counted: found before the first text.
+
+A text may have as many tokens as the context the server loaded the model with, which `/api/ps`
+tells. The registry's settings and the model's own may say something else; they are not asked.
+"""
+
+import logging
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+from embed_pipeline import errors
+from embed_pipeline.client import Client
+from embed_pipeline.endpoint import Endpoint
+from embed_pipeline.model_names import same_model
+from embed_pipeline.tokenizer import ModelTokenizer, from_model_info, read_tokenizer
+from embed_pipeline.tokens import Tokens, applied
+
+ContextSource = Literal["server", "probed", "assumed"]
+
+ASSUMED_CONTEXT = 256  # tokens; the least that models for embeddings in common use read
+PROBE_WORD = "a "
+PROBED_WORDS = (600, 2_400, 9_600, 38_400)
+# Plain words, on which every tokenizer of a model agrees with the model's own.
+PLAIN_TEXTS = ("the sky is blue", "a book about the history of water", "one two three four five")
+
+_log = logging.getLogger("embed_pipeline")
+
+
+class Limits(NamedTuple):
+    """Hold what bounds a text.
+
+    Attributes:
+        context: Tokens a text may have, special tokens and prefix included.
+        context_source: Whether the server told it, it was found by asking with a long text, or it
+            is assumed to be small.
+        refuses: Whether the server refuses a text that is too long when it is asked not to cut it;
+            where it does not, it may cut texts unseen.
+        tokenizer: The model's tokenizer, or None where it is not known.
+    """
+
+    context: int
+    context_source: ContextSource
+    refuses: bool
+    tokenizer: ModelTokenizer | None
+
+
+def find_limits(client: Client, endpoint: Endpoint, tokens: Tokens) -> Limits:
+    """Ask an endpoint, whose model is loaded, what bounds a text.
+
+    Raises:
+        ConfigError: `tokens.tokenizer` is no tokenizer, or the prefix leaves no room for a text.
+        EndpointError: The endpoint does not answer.
+    """
+    tokenizer = _tokenizer(client, endpoint, tokens)
+    context, source = _context(client, endpoint)
+    found = Limits(context, source, _refuses(client, context), tokenizer)
+    for prefix, setting in ((tokens.prefix, "prefix"), (tokens.query_prefix, "query_prefix")):
+        if prefix:
+            _check_prefix(client, found, prefix, setting)
+    return found
+
+
+def _tokenizer(client: Client, endpoint: Endpoint, tokens: Tokens) -> ModelTokenizer | None:
+    """Return the model's tokenizer, if it counts plain texts as the endpoint does."""
+    if tokens.tokenizer is not None:
+        found: ModelTokenizer | None = read_tokenizer(tokens.tokenizer)
+    else:
+        found = from_model_info(_model_info(client))
+    if found is None:
+        return None
+    try:
+        total = client.embed(PLAIN_TEXTS).answer.token_count
+    except errors.TextTooLong:  # a context of a few tokens: they contradict nothing
+        total = None
+    counted = sum(found.count(PLAIN_TEXTS))
+    if total is None or total == counted:
+        return found
+    _warn_once(
+        f"{endpoint.masked_url} counts {total} tokens in plain words where the tokenizer made from "
+        f"{tokens.tokenizer or 'the vocabulary it tells'} counts {counted}: that is not the "
+        "model's, and is not used; set tokens.tokenizer to the tokenizer.json of "
+        f"'{endpoint.model}'"
+    )
+    return None
+
+
+def _model_info(client: Client) -> dict[str, Any]:
+    """Return what the server tells of the model, vocabulary and all; nothing from older ones."""
+    try:
+        found = client.show()
+    except (errors.NotAnEndpoint, errors.RequestRejected, errors.ModelNotFound):
+        return {}
+    info = found.get("model_info")
+    return info if isinstance(info, dict) else {}
+
+
+def _context(client: Client, endpoint: Endpoint) -> tuple[int, ContextSource]:
+    """Return the context the loaded model has, and how that was found."""
+    told = told_context(client, endpoint)
+    if told is not None:
+        return told, "server"
+    probed = _probed_context(client)
+    if probed is not None:
+        return probed, "probed"
+    _warn_once(
+        f"{endpoint.masked_url} does not tell how many tokens the model reads, and asking with "
+        f"long texts does not show it: {ASSUMED_CONTEXT} are assumed"
+    )
+    return ASSUMED_CONTEXT, "assumed"
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Warn, once in a process: several steps of a job ask the same endpoint."""
+    _log.warning("%s", text)
+
+
+def told_context(client: Client, endpoint: Endpoint) -> int | None:
+    """Return the context `/api/ps` tells of the loaded model, or None."""
+    try:
+        loaded: list[dict[str, Any]] = client.get("/api/ps").get("models") or []
+    except (errors.NotAnEndpoint, errors.RequestRejected, errors.ModelNotFound):
+        return None
+    for entry in loaded:
+        if same_model(entry.get("name"), endpoint.model):
+            context = entry.get("context_length")
+            return int(context) if context else None
+    return None
+
+
+def _probed_context(client: Client) -> int | None:
+    """Find the context by letting the server cut long texts: what it then counts is the context."""
+    for words in PROBED_WORDS:
+        try:
+            count = client.embed([PROBE_WORD * words], tries=1, truncate=True).answer.token_count
+        except errors.EndpointError as error:
+            if error.scope == "job":
+                raise
+            return None
+        if count is None:
+            return None
+        if count < words:
+            return count
+    return None
+
+
+def _refuses(client: Client, context: int) -> bool:
+    """Tell whether the server refuses a text that is too long, where it may not cut it."""
+    try:
+        client.embed([PROBE_WORD * (context + 1)], tries=1)
+    except errors.TextTooLong:
+        return True
+    except errors.EndpointError as error:
+        if error.scope == "job":
+            raise
+    return False
+
+
+def _check_prefix(client: Client, limits: Limits, prefix: str, setting: str) -> None:
+    """Refuse a prefix that leaves no room for a text.
+
+    Raises:
+        ConfigError: It does.
+    """
+    alone = applied(prefix, "")
+    if limits.tokenizer is not None:
+        count: int | None = limits.tokenizer.count([alone])[0]
+    else:
+        try:
+            count = client.embed([alone]).answer.token_count
+        except errors.TextTooLong:
+            count = limits.context + 1
+    if count is not None and count >= limits.context:
+        raise errors.ConfigError(
+            f"tokens.{setting} has {count} tokens, and the model reads {limits.context}: no text "
+            "would be left; shorten it, or use a model with a longer context"
+        )

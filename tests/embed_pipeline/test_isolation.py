@@ -1,0 +1,488 @@
+"""The embed step without Beam: each text to its vector or to its error, whatever else happens."""
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embed_pipeline import errors, interrupt, isolation
+from embed_pipeline.client import Client
+from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.isolation import embed_texts
+from embed_pipeline.limits import Limits
+from embed_pipeline.outcomes import Failure, Outcome, Vector
+from embed_pipeline.sizing import Prepared, Sizing
+from embed_pipeline.tokenizer import ModelTokenizer, from_model_info
+from embed_pipeline.tokens import OnTooLong, Tokens
+from tests.support.scripted import (
+    WORDS,
+    Reply,
+    ScriptedEndpoint,
+    error,
+    model_info,
+    scripted,
+    tokens_of,
+    vector_of,
+)
+
+BUSY = "server busy, please try again.  maximum pending requests exceeded"
+CRASH = 'do embedding request: Post "http://127.0.0.1:38653/embedding": EOF'
+TOO_LONG = "the input length exceeds the context length"
+ONCE = Retry(attempts=1)
+
+
+@pytest.fixture
+def client(endpoint: ScriptedEndpoint) -> Iterator[Client]:
+    with Client(Endpoint(url=endpoint.url, model="all-minilm"), ONCE) as found:
+        yield found
+
+
+def poison(reply: Reply, *bad: str) -> Callable[[list[str]], Reply | None]:
+    """Return a script that answers so where one of these texts is among the input."""
+    return lambda texts: reply if set(bad) & set(texts) else None
+
+
+def embed(client: Client, texts: list[str], on_too_long: OnTooLong = "fail") -> Outcome:
+    """Embed texts whose tokens are not known."""
+    sizing = Sizing(Limits(256, "server", True, None), Tokens(on_too_long=on_too_long))
+    return embed_texts(client, [Prepared(text, None, False, text) for text in texts], sizing)
+
+
+def vectors(results: list[Vector | Failure]) -> list[list[float] | None]:
+    return [r.vector.tolist() if isinstance(r, Vector) else None for r in results]
+
+
+def test_texts_go_in_one_request_and_vectors_come_in_their_order(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    texts = [f"text {number}" for number in range(32)]
+    results, effort = embed(client, texts)
+    assert vectors(results) == [vector_of(text).tolist() for text in texts]
+    assert [request["input"] for request in endpoint.requests] == [texts]
+    assert (effort.requests, effort.retries, effort.batch_texts) == (1, 0, [32])
+
+
+def test_a_single_text_has_the_servers_own_count(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    (result,), effort = embed(client, ["why is the sky blue"])
+    assert isinstance(result, Vector)
+    assert (result.token_count, result.token_count_source) == (7, "server")
+    assert effort.tokens == 7
+
+
+def test_several_texts_share_the_servers_count(endpoint: ScriptedEndpoint, client: Client) -> None:
+    texts = ["a", "why is the sky blue", "é"]
+    results, effort = embed(client, texts)
+    counts = [r.token_count for r in results if isinstance(r, Vector)]
+    assert sum(counts) == sum(map(tokens_of, texts)) == effort.tokens
+    assert {r.token_count_source for r in results if isinstance(r, Vector)} == {"estimated"}
+
+
+def test_without_a_count_there_is_none(endpoint: ScriptedEndpoint, client: Client) -> None:
+    endpoint.script = lambda _: Reply(200, b'{"embeddings":[[1.0]]}')
+    (result,), _ = embed(client, ["a"])
+    assert isinstance(result, Vector)
+    assert (result.token_count, result.token_count_source) == (0, "estimated")
+
+
+def test_the_servers_own_times_are_added_up(endpoint: ScriptedEndpoint, client: Client) -> None:
+    endpoint.script = poison(error(400, TOO_LONG), "b")
+    _, effort = embed(client, ["a", "b"])
+    assert (effort.server_ms, effort.load_ms) == (5.0, 1.0)
+    assert len(effort.request_ms) == 1
+
+
+def prepared(text: str, tokens: int | None = None) -> Prepared:
+    return Prepared(text, tokens, False, text)
+
+
+def by_words() -> ModelTokenizer:
+    """Return a tokenizer that counts as the scripted endpoint does."""
+    found = from_model_info(model_info(WORDS))
+    assert found is not None
+    return found
+
+
+def known(context: int, on_too_long: OnTooLong = "truncate") -> Sizing:
+    """Return what is known where the tokenizer is."""
+    limits = Limits(context, "server", True, by_words())
+    return Sizing(limits, Tokens(on_too_long=on_too_long))
+
+
+def test_counts_made_here_that_add_up_are_verified(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    sizing = known(256)
+    texts = [one for one in sizing.prepare(["a", "b c"]) if isinstance(one, Prepared)]
+    results, _ = embed_texts(client, texts, sizing)
+    assert [result[1:] for result in results if isinstance(result, Vector)] == [
+        (3, "verified", False),
+        (4, "verified", False),
+    ]
+
+
+@pytest.mark.parametrize("place", [0, 2, 3])
+def test_a_text_that_is_too_long_is_cut_and_the_others_are_whole(
+    endpoint: ScriptedEndpoint, client: Client, place: int
+) -> None:
+    endpoint.context = 6
+    texts = ["a", "b", "c", "d"]
+    texts[place] = "one two three four five"
+    results, effort = embed(client, texts, "truncate")
+    read = [*texts[:place], "one two three four", *texts[place + 1 :]]
+    assert vectors(results) == [vector_of(text).tolist() for text in read]
+    assert [r.truncated for r in results if isinstance(r, Vector)] == [
+        number == place for number in range(4)
+    ]
+    assert [r["truncate"] for r in endpoint.requests if r["input"] == [texts[place]]] == [
+        False,
+        True,
+    ]
+    assert effort.requests == len(endpoint.requests)
+
+
+def test_a_text_that_fits_as_counted_here_but_not_there_is_cut_here(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    endpoint.context = 6
+    results, effort = embed_texts(
+        client, [prepared("one two three four five", 7), prepared("a", 3)], known(256)
+    )
+    assert vectors(results) == [vector_of(t).tolist() for t in ("one two three four", "a")]
+    assert [r.truncated for r in results if isinstance(r, Vector)] == [True, False]
+    assert not any(request["truncate"] for request in endpoint.requests)
+    assert effort.requests == len(endpoint.requests)
+
+
+@pytest.mark.parametrize("on_too_long", ["truncate", "chunk"])
+def test_a_text_of_which_no_head_is_accepted_fails_with_all_its_tries(
+    endpoint: ScriptedEndpoint, client: Client, on_too_long: OnTooLong
+) -> None:
+    endpoint.script = lambda texts: error(400, TOO_LONG) if texts[0].startswith("x") else None
+    (result,), effort = embed(client, ["xyz"], on_too_long)
+    assert isinstance(result, Failure)
+    assert (type(result.error), result.attempts) == (errors.TextTooLong, 2)
+    assert effort.requests == len(endpoint.requests)
+
+
+def test_what_concerns_every_text_is_raised_when_a_head_meets_it(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    answers = [error(401, "unauthorized"), error(400, TOO_LONG)]
+    endpoint.script = lambda _: answers.pop()
+    with pytest.raises(errors.Unauthorized):
+        embed(client, ["one two"], "truncate")
+
+
+def test_a_stop_while_a_head_is_under_way_is_the_stop(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    def stop(_: list[str]) -> Reply:
+        if len(endpoint.requests) == 2:
+            interrupt.request_stop(2)
+            return error(500, "unknown")
+        return error(400, TOO_LONG)
+
+    endpoint.script = stop
+    with pytest.raises(errors.InterruptedJobError):
+        embed(client, ["one two"], "truncate")
+    assert len(endpoint.requests) == 2
+
+
+@pytest.mark.parametrize("place", [0, 13, 31])
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (error(400, TOO_LONG), (errors.TextTooLong, 1, 11)),
+        (error(400, CRASH), (errors.RunnerCrashed, 2, 14)),
+        (
+            error(500, "failed to encode response: json: unsupported value: NaN"),
+            (errors.VectorNotFinite, 2, 14),
+        ),
+        (Reply(200, b'{"embeddings":[[0.0,0.0]]}'), (errors.WrongAnswer, 2, 14)),
+        (error(500, "unknown"), (errors.ServerFault, 2, 14)),
+    ],
+)
+def test_a_poison_text_among_32_costs_only_itself(
+    endpoint: ScriptedEndpoint,
+    client: Client,
+    place: int,
+    reply: Reply,
+    expected: tuple[type[errors.EndpointError], int, int],
+) -> None:
+    texts = [f"text {number}" for number in range(32)]
+    endpoint.script = poison(reply, texts[place])
+    results, effort = embed(client, texts)
+    good = [vector_of(text).tolist() for text in texts]
+    assert vectors(results) == [*good[:place], None, *good[place + 1 :]]
+    failure = results[place]
+    assert isinstance(failure, Failure)
+    assert (type(failure.error), failure.attempts, effort.requests) == expected
+    assert effort.requests == len(endpoint.requests)
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[tuple[ScriptedEndpoint, Client]]:
+    """Keep one server and one client for many examples."""
+    with scripted() as endpoint:
+        settings = Endpoint(url=endpoint.url, model="all-minilm")
+        with Client(settings, ONCE) as client:
+            yield endpoint, client
+
+
+def some_of(n: int) -> st.SearchStrategy[set[int]]:
+    """Return sets of places among so many texts."""
+    return st.sets(st.integers(0, n - 1))
+
+
+def named(n: int, places: set[int] | None = None) -> list[str]:
+    """Return so many texts, or those of them that stand at these places."""
+    return [f"text {place}" for place in range(n) if places is None or place in places]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 33).flatmap(lambda n: st.tuples(st.just(n), some_of(n), some_of(n))))
+def test_any_bad_texts_cost_only_themselves_and_a_bounded_number_of_requests(
+    lasting: tuple[ScriptedEndpoint, Client], example: tuple[int, set[int], set[int]]
+) -> None:
+    endpoint, client = lasting
+    n, long, faulty = example
+    bad = long | faulty
+    refused, broken = (
+        poison(error(400, TOO_LONG), *named(n, long)),
+        poison(error(500, "unknown"), *named(n, faulty)),
+    )
+    endpoint.script = lambda texts: refused(texts) or broken(texts)
+    endpoint.requests.clear()
+    results, effort = embed(client, named(n))
+    assert vectors(results) == [
+        None if place in bad else vector_of(text).tolist() for place, text in enumerate(named(n))
+    ]
+    doubtful = len(faulty - long)
+    bound = 1 + 2 * len(bad) * math.ceil(math.log2(n)) + (2 + doubtful if doubtful else 0)
+    assert effort.requests == len(endpoint.requests) <= bound
+    assert (effort.retries, sum(effort.batch_texts)) == (0, n - len(bad))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 17).flatmap(lambda n: st.tuples(st.just(n), some_of(n), some_of(n))),
+    st.integers(0, 20),
+    st.integers(1, 20),
+)
+def test_one_outage_whenever_it_comes_costs_no_good_text_its_vector(
+    lasting: tuple[ScriptedEndpoint, Client],
+    example: tuple[int, set[int], set[int]],
+    begins: int,
+    lasts: int,
+) -> None:
+    endpoint, client = lasting
+    n, long, faulty = example
+    refused, broken = (
+        poison(error(400, TOO_LONG), *named(n, long)),
+        poison(error(500, "unknown"), *named(n, faulty)),
+    )
+
+    def script(texts: list[str]) -> Reply | None:
+        if begins < len(endpoint.requests) <= begins + lasts:
+            return error(500, "the server is in trouble")
+        return refused(texts) or broken(texts)
+
+    endpoint.script = script
+    endpoint.requests.clear()
+    try:
+        results, _ = embed(client, named(n))
+    except errors.ServerFault:
+        assert endpoint.texts[-1] == isolation.PROBE
+        return
+    assert vectors(results) == [
+        None if place in long | faulty else vector_of(text).tolist()
+        for place, text in enumerate(named(n))
+    ]
+
+
+def outage(requests: int) -> Callable[[list[str]], Reply | None]:
+    """Return a script that fails so many requests, whatever their texts, and no more."""
+    left = [error(500, "unknown")] * requests
+    return lambda _: left.pop() if left else None
+
+
+def test_an_outage_is_waited_for_before_texts_are_told_apart(endpoint: ScriptedEndpoint) -> None:
+    texts = ["one", "two", "three", "four"]
+    endpoint.script = outage(4)
+    with Client(Endpoint(url=endpoint.url, model="m"), Retry(attempts=3)) as client:
+        results, effort = embed(client, texts)
+    assert vectors(results) == [vector_of(text).tolist() for text in texts]
+    assert endpoint.texts[3 * 4 :] == [isolation.PROBE, isolation.PROBE, *texts]
+    assert effort.requests == len(endpoint.requests)
+
+
+def test_an_outage_that_lasts_until_the_proof_is_raised_and_blames_nobody(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    endpoint.script = outage(2)
+    with pytest.raises(errors.ServerFault, match="500 unknown"):
+        embed(client, ["one", "two", "three", "four"])
+    assert len(endpoint.requests) == 2
+    assert endpoint.texts[-1] == isolation.PROBE
+
+
+def test_a_text_that_failed_for_a_moment_is_sent_again_alone(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    endpoint.script = lambda _: error(500, "no") if len(endpoint.requests) in (1, 3) else None
+    results, _ = embed(client, ["one", "two"])
+    sent = [request["input"] for request in endpoint.requests]
+    probe = [isolation.PROBE]
+    assert sent == [["one", "two"], probe, ["one"], ["two"], probe, ["one"]]
+    assert [r.token_count_source for r in results if isinstance(r, Vector)] == ["server", "server"]
+
+
+def test_what_is_cut_in_halves_is_not_repeated_until_it_stands_alone(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    endpoint.script = poison(error(500, "failed to encode: unsupported value: NaN"), "y")
+    with Client(Endpoint(url=endpoint.url, model="m"), Retry(attempts=2)) as client:
+        results, effort = embed(client, ["w", "x", "y", "z"])
+    sent = ["".join(request["input"]) for request in endpoint.requests]
+    probe = isolation.PROBE
+    assert sent == ["wxyz", "wxyz", probe, "wx", "yz", "y", "y", "z", probe, "y", "y"]
+    assert (effort.requests, effort.retries) == (11, 3)
+    failure = results[2]
+    assert isinstance(failure, Failure)
+    assert failure.attempts == 4
+
+
+def test_a_busy_server_while_texts_are_told_apart_stops_nothing(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    busy = [error(503, BUSY)]
+
+    def crash_and_restart(texts: list[str]) -> Reply | None:
+        if len(texts) == 4:
+            return error(500, "unknown")
+        return busy.pop() if busy else None
+
+    endpoint.script = crash_and_restart
+    with Client(Endpoint(url=endpoint.url, model="m"), Retry(attempts=2)) as client:
+        results, effort = embed(client, ["a", "b", "c", "d"])
+    assert all(isinstance(result, Vector) for result in results)
+    assert effort.requests == len(endpoint.requests)
+
+
+def test_where_the_proof_succeeds_the_documents_have_failed(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    endpoint.script = poison(error(500, "unknown"), "b", "c")
+    results, effort = embed(client, ["b", "c"])
+    assert all(isinstance(result, Failure) for result in results)
+    probe = isolation.PROBE
+    assert endpoint.texts == ["b", "c", probe, "b", "c", probe, "b", "c"]
+    assert effort.requests == len(endpoint.requests) == 7
+
+
+def test_a_text_that_fails_otherwise_the_second_time_has_the_second_error(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    first = [error(500, "unknown")]
+    too_long = poison(error(400, TOO_LONG), "b")
+    endpoint.script = lambda texts: first.pop() if first else too_long(texts)
+    (result,), effort = embed(client, ["b"])
+    assert isinstance(result, Failure)
+    assert (type(result.error), result.attempts) == (errors.TextTooLong, 2)
+    assert effort.requests == len(endpoint.requests) == 3
+
+
+def test_a_server_that_fails_on_every_text_is_raised_and_blames_nobody(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    endpoint.script = lambda _: error(500, "unknown")
+    with pytest.raises(errors.ServerFault, match="500 unknown"):
+        embed(client, ["b", "c"])
+    assert endpoint.texts == ["b", "c", isolation.PROBE]
+
+
+def test_texts_that_are_all_too_long_need_no_proof(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    endpoint.script = lambda _: error(400, TOO_LONG)
+    results, _ = embed(client, ["b", "c"])
+    assert all(isinstance(result, Failure) for result in results)
+    assert isolation.PROBE not in endpoint.texts
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (error(404, 'model "m" not found, try pulling it first'), errors.ModelNotFound),
+        (error(401, "unauthorized"), errors.Unauthorized),
+        (error(503, BUSY), errors.Overloaded),
+        (error(500, "model failed to load, this may be due to"), errors.ModelLoadFailed),
+    ],
+)
+def test_what_concerns_every_text_is_raised_and_not_told_apart(
+    endpoint: ScriptedEndpoint, client: Client, reply: Reply, kind: type[errors.EndpointError]
+) -> None:
+    endpoint.script = lambda _: reply
+    with pytest.raises(kind):
+        embed(client, ["a", "b"])
+    assert len(endpoint.requests) == 1
+
+
+def test_what_concerns_every_text_is_raised_when_the_proof_meets_it(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    missing = error(404, "model 'm' not found")
+    endpoint.script = lambda texts: missing if texts == ["a"] else error(500, "unknown")
+    with pytest.raises(errors.ModelNotFound):
+        embed(client, ["b"])
+
+
+def test_a_stop_ends_a_waiting_try(endpoint: ScriptedEndpoint) -> None:
+    stopper = threading.Timer(0.1, interrupt.request_stop, [15])
+
+    def busy(_: list[str]) -> Reply:
+        stopper.start()
+        return error(503, BUSY, **{"retry-after": "100"})
+
+    endpoint.script = busy
+    with (
+        Client(Endpoint(url=endpoint.url, model="m"), Retry()) as client,
+        pytest.raises(errors.InterruptedJobError),
+    ):
+        embed(client, ["a"])
+    stopper.join()
+    assert len(endpoint.requests) == 1
+
+
+def test_an_error_while_stopping_is_the_stop(endpoint: ScriptedEndpoint) -> None:
+    def stop(_: list[str]) -> Reply:
+        interrupt.request_stop(2)
+        return error(500, "unknown")
+
+    endpoint.script = stop
+    with (
+        Client(Endpoint(url=endpoint.url, model="m"), Retry()) as client,
+        pytest.raises(errors.InterruptedJobError),
+    ):
+        embed(client, ["a", "b"])
+    assert len(endpoint.requests) == 1
+
+
+def test_a_stop_while_the_proof_is_under_way_is_the_stop(endpoint: ScriptedEndpoint) -> None:
+    def stop(texts: list[str]) -> Reply:
+        if texts == [isolation.PROBE]:
+            interrupt.request_stop(2)
+        return error(500, "unknown")
+
+    endpoint.script = stop
+    with (
+        Client(Endpoint(url=endpoint.url, model="m"), ONCE) as client,
+        pytest.raises(errors.InterruptedJobError),
+    ):
+        embed(client, ["b"])
+    assert endpoint.texts == ["b", isolation.PROBE]

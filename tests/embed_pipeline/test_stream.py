@@ -1,0 +1,226 @@
+"""A stream of documents: batches are filled, requests kept under way, results come in order."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+
+import pytest
+
+from embed_pipeline import errors
+from embed_pipeline.embedder import Embedder
+from embed_pipeline.endpoint import Batching, Endpoint, Retry
+from embed_pipeline.outcomes import Effort, Failure, Outcome, Vector
+from embed_pipeline.records import Document
+from embed_pipeline.sizing import Prepared
+from embed_pipeline.stream import Done, EmbedStream
+from embed_pipeline.tokens import Tokens
+from tests.support.scripted import WORDS, ScriptedEndpoint, Together, error, vector_of
+
+
+class Watched(Embedder):
+    """Remember each request's future, and how many were under way when the next one came."""
+
+    futures: list[Future[Outcome]]
+    under_way: list[int]
+
+    def submit(self, texts: Sequence[Prepared]) -> Future[Outcome]:
+        self.under_way.append(sum(not future.done() for future in self.futures))
+        future = super().submit(texts)
+        self.futures.append(future)
+        return future
+
+
+class Stream:
+    """Hold a stream, its embedder, and what it let be observed."""
+
+    def __init__(self, endpoint: ScriptedEndpoint, batching: Batching, tokens: Tokens) -> None:
+        settings = Endpoint(url=endpoint.url, model="m")
+        self.embedder = Watched(settings, batching, Retry(attempts=1), tokens)
+        self.embedder.futures, self.embedder.under_way = [], []
+        self.observed: list[tuple[int, Effort]] = []
+        self.threads: set[str] = set()
+        self.stream: EmbedStream[int] = EmbedStream(self.embedder, batching, self._observe)
+        self._added = 0
+
+    def _observe(self, results: Sequence[Vector | Failure], effort: Effort) -> None:
+        self.observed.append((len(results), effort))
+        self.threads.add(threading.current_thread().name)
+
+    def add(self, text: str) -> list[Done[int]]:
+        self._added += 1
+        return self.stream.add(Document(f"id of {text}", text), self._added)
+
+    def all(self, texts: Sequence[str]) -> list[Done[int]]:
+        done = [one for text in texts for one in self.add(text)]
+        return done + list(self.stream.finish())
+
+
+Opener = Callable[..., Stream]
+
+
+@pytest.fixture
+def opened(endpoint: ScriptedEndpoint) -> Iterator[Opener]:
+    """Return a function that opens a stream with these settings of batching and tokens."""
+    streams: list[Stream] = []
+
+    def start(tokens: Tokens | None = None, **batching: int) -> Stream:
+        streams.append(Stream(endpoint, Batching(**batching), tokens or Tokens()))
+        return streams[-1]
+
+    yield start
+    for stream in streams:
+        stream.embedder.close()
+
+
+def sent(endpoint: ScriptedEndpoint) -> list[list[str]]:
+    """Return each request's texts, by their first: requests under way may overtake each other."""
+    return sorted(request["input"] for request in endpoint.requests)
+
+
+def vectors(done: list[Done[int]]) -> list[list[float] | None]:
+    return [one.result.vector.tolist() if isinstance(one.result, Vector) else None for one in done]
+
+
+def test_results_come_in_the_order_of_the_documents_each_with_its_own_vector(
+    opened: Opener,
+) -> None:
+    texts = [f"text {number:02}" for number in range(50)]
+    done = opened(max_texts=4, in_flight=3).all(texts)
+    assert [one.document for one in done] == [Document(f"id of {text}", text) for text in texts]
+    assert vectors(done) == [vector_of(text).tolist() for text in texts]
+
+
+def test_each_document_keeps_what_was_given_with_it(opened: Opener) -> None:
+    assert [one.tag for one in opened(max_texts=2).all(["a", "b", "c"])] == [1, 2, 3]
+
+
+def test_what_was_sent_is_told_prefix_and_all(opened: Opener) -> None:
+    (done,) = opened(Tokens(prefix="query: ")).all(["the sky"])
+    assert (done.document.text, done.sent) == ("the sky", "query: the sky")
+    assert vectors([done]) == [vector_of("query: the sky").tolist()]
+
+
+def test_requests_are_bounded_by_texts(endpoint: ScriptedEndpoint, opened: Opener) -> None:
+    opened(max_texts=3).all(["a", "b", "c", "d", "e", "f", "g"])
+    assert sent(endpoint) == [["a", "b", "c"], ["d", "e", "f"], ["g"]]
+
+
+def test_requests_are_bounded_by_characters(endpoint: ScriptedEndpoint, opened: Opener) -> None:
+    opened(max_chars=4).all(["aa", "bb", "c", "dddd", "ee", "fff"])
+    assert sent(endpoint) == [["aa", "bb"], ["c"], ["dddd"], ["ee"], ["fff"]]
+
+
+def test_characters_of_the_prefix_are_counted(endpoint: ScriptedEndpoint, opened: Opener) -> None:
+    opened(Tokens(prefix="q: "), max_chars=8).all(["a", "b", "c"])
+    assert sent(endpoint) == [["q: "], ["q: a", "q: b"], ["q: c"]]  # the first to count the prefix
+
+
+def test_requests_are_bounded_by_tokens(endpoint: ScriptedEndpoint, opened: Opener) -> None:
+    endpoint.vocabulary = WORDS
+    opened(max_tokens=8).all(["a b", "c d", "e f", "g h i j", "k"])
+    assert sent(endpoint) == [["a b", "c d"], ["e f"], ["g h i j"], ["k"]]
+
+
+def test_a_text_of_more_tokens_than_a_request_may_have_goes_alone(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.vocabulary = WORDS
+    opened(max_tokens=8).all(["a", "b", "c d e f g h i j", "k", "l"])
+    assert sent(endpoint) == [["a", "b"], ["c d e f g h i j"], ["k", "l"]]
+
+
+def test_a_text_that_may_be_too_long_goes_alone_where_the_tokenizer_is_not_known(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.told_context = endpoint.context = 10
+    long = "c" * 31
+    opened().all(["a", "b", long, "d", "e"])
+    assert sent(endpoint) == [["a", "b"], [long], ["d", "e"]]
+
+
+def test_texts_that_are_surely_short_enough_go_together_where_the_tokenizer_is_not_known(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.told_context = endpoint.context = 10
+    texts = ["a" * 30, "b" * 30, "c" * 30]
+    opened(max_tokens=10).all(texts)
+    assert sent(endpoint) == [texts]
+
+
+def test_a_text_that_may_not_be_cut_is_refused_at_once_and_never_sent(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.vocabulary, endpoint.told_context, endpoint.context = WORDS, 6, 6
+    stream = opened(Tokens(on_too_long="fail"), max_texts=3)
+    assert stream.add("a") == stream.add("b") == []
+    (done,) = stream.add("one two three four five")
+    assert endpoint.texts == []
+    assert (done.document.id, done.tag, done.sent) == ("id of one two three four five", 3, "")
+    assert isinstance(done.result, Failure)
+    assert isinstance(done.result.error, errors.TextTooLong)
+    assert done.result.attempts == 0
+    assert [one.sent for one in stream.stream.finish()] == ["a", "b"]
+
+
+def test_requests_are_filled_up_with_what_comes_after_a_refused_text(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.vocabulary, endpoint.told_context, endpoint.context = WORDS, 6, 6
+    long = "one two three four five"
+    done = opened(Tokens(on_too_long="fail"), max_texts=2).all(["a", long, "b", "c", "d", long])
+    assert sent(endpoint) == [["a", "b"], ["c", "d"]]
+    assert sorted(one.tag for one in done) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_text_that_cannot_be_embedded_is_a_failure_in_its_place(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.script = lambda texts: error(500, "unknown") if "b" in texts else None
+    done = opened(max_texts=3).all(["a", "b", "c"])
+    assert vectors(done) == [vector_of("a").tolist(), None, vector_of("c").tolist()]
+    assert [one.sent for one in done] == ["a", "b", "c"]
+
+
+def test_as_many_requests_are_under_way_as_allowed_and_no_more(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.script = together = Together(3)
+    stream = opened(max_texts=1, in_flight=3)
+    assert len(stream.all([f"text {number}" for number in range(12)])) == 12
+    assert together.most == 3
+    assert max(stream.embedder.under_way) == 2
+
+
+def test_what_has_come_back_is_returned_with_the_next_document(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    stream = opened(max_texts=2, in_flight=2)
+    for text in ("a", "b", "c"):
+        stream.add(text)
+    assert stream.add("d") == []
+    stream.embedder.futures[0].result()
+    assert [one.sent for one in stream.add("e")] == ["a", "b"]
+    assert [one.sent for one in stream.stream.finish()] == ["c", "d", "e"]
+
+
+def test_each_request_is_observed_once_from_the_thread_that_adds(opened: Opener) -> None:
+    stream = opened(max_texts=2)
+    stream.all(["a", "b", "c d", "e", "f"])
+    assert [results for results, _ in stream.observed] == [2, 2, 1]
+    assert [effort.tokens for _, effort in stream.observed] == [6, 7, 3]
+    assert stream.threads == {threading.current_thread().name}
+
+
+def test_without_documents_nothing_is_sent(endpoint: ScriptedEndpoint, opened: Opener) -> None:
+    assert opened().all([]) == []
+    assert endpoint.exchanges == []
+
+
+def test_what_concerns_every_text_ends_the_stream(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.script = lambda _: error(401, "unauthorized")
+    stream = opened()
+    stream.add("a")
+    with pytest.raises(errors.Unauthorized):
+        list(stream.stream.finish())
