@@ -102,13 +102,16 @@ def _alone(
     """Return what becomes of a text that failed alone: one that is too long may be cut."""
     if not isinstance(error, errors.TextTooLong) or sizing.tokens.on_too_long == "fail":
         return Failure(error, error.attempts)
+    before = effort.requests
     try:
         return embed_head(client, text, sizing, effort)
     except errors.EndpointError as other:
         stop_if_asked(other)
+        if not isinstance(other, errors.TextTooLong):  # those are counted one by one
+            effort.count(other.attempts)
         if other.scope == "job":
             raise
-        return Failure(other, error.attempts + other.attempts)
+        return Failure(other, error.attempts + effort.requests - before)
 
 
 def _vectors(tries: Tries, texts: Sequence[Prepared], sizing: Sizing) -> list[Vector]:

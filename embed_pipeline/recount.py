@@ -92,6 +92,8 @@ def recount(sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry) -> Rec
                 break
             try:
                 count = client.embed([one.text]).answer.token_count
+            except (errors.RequestTimedOut, errors.ConnectionFailed):
+                break  # the rows are there; an endpoint in trouble is not waited for a hundred times
             except errors.EndpointError:
                 continue
             if count is not None:

@@ -14,6 +14,9 @@ from embed_pipeline.tokens import Tokens, applied
 
 CHARACTERS_A_TOKEN = 3  # less than a token of most texts is worth
 
+WINDOW_CHARACTERS = 12  # for each token to keep: twice as many as most texts need for it
+LEAST_WINDOW = 4_096  # characters; many times the longest word a tokenizer splits
+
 _log = logging.getLogger("embed_pipeline")
 
 
@@ -99,7 +102,7 @@ class Sizing:
             return False
         known = self.limits.tokenizer is not None or self.limits.context_source != "assumed"
         exact = count.source in ("server", "verified")
-        short = count.tokens < self.limits.context or count.source == "verified"
+        short = count.tokens < self.limits.context or count.tokens == text.tokens
         return False if known and exact and short else None
 
     def learn(self, context: int) -> None:
@@ -137,8 +140,8 @@ def cut(text: str, tokenizer: ModelTokenizer, limit: int, prefix: str) -> Prepar
             prefix alone has.
         prefix: As in the settings.
     """
-    ends = tokenizer.ends(text)
     room = limit - tokenizer.count([applied(prefix, "")])[0]
+    ends = _first_ends(text, tokenizer, max(room, 1))
     kept = min(room, len(ends))
     while True:
         head = text[: ends[kept - 1]] if kept > 0 else ""
@@ -147,3 +150,17 @@ def cut(text: str, tokenizer: ModelTokenizer, limit: int, prefix: str) -> Prepar
         if count <= limit or kept <= 0:
             return Prepared(sent, count, True, text)
         kept = bisect_left(ends, ends[kept - 1])  # without the character that ends there
+
+
+def _first_ends(text: str, tokenizer: ModelTokenizer, count: int) -> list[int]:
+    """Return where the first `count` tokens of a text end, and of some more, or of all there are.
+
+    Only as much of the text is looked at as has twice as many tokens, since where it ends the
+    tokens are not those of the whole.
+    """
+    size = max(WINDOW_CHARACTERS * count, LEAST_WINDOW)
+    while True:
+        ends = tokenizer.ends(text[:size])
+        if len(ends) >= 2 * count or size >= len(text):
+            return ends
+        size *= 2

@@ -42,7 +42,7 @@ def test_the_model_is_loaded_once_before_the_first_text(endpoint: ScriptedEndpoi
 
 
 def test_what_bounds_a_text_is_found_once_whoever_asks_first(endpoint: ScriptedEndpoint) -> None:
-    endpoint.vocabulary = WORDS
+    endpoint.models, endpoint.vocabulary = ["m:latest"], WORDS
     found = Embedder(*settings_of(endpoint, 4))
     with ThreadPoolExecutor(4) as threads:
         limits = set(threads.map(lambda _: found.limits, range(8)))

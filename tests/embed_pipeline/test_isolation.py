@@ -165,8 +165,23 @@ def test_a_text_of_which_no_head_is_accepted_fails_with_all_its_tries(
     endpoint.script = lambda texts: error(400, TOO_LONG) if texts[0].startswith("x") else None
     (result,), effort = embed(client, ["xyz"], on_too_long)
     assert isinstance(result, Failure)
-    assert (type(result.error), result.attempts) == (errors.TextTooLong, 2)
+    assert endpoint.texts == ["xyz", "xyz", "xy", "x"]
+    assert (type(result.error), result.attempts) == (errors.TextTooLong, 4)
     assert effort.requests == len(endpoint.requests)
+
+
+def test_a_text_whose_head_makes_the_server_fail_fails_with_every_try_counted(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    endpoint.context = 6
+    endpoint.script = lambda texts: (
+        error(500, "unknown") if len(texts[0]) > 9 and endpoint.requests[-1]["truncate"] else None
+    )
+    (result,), effort = embed(client, ["one two three four five"], "truncate")
+    assert isinstance(result, Failure)
+    assert (type(result.error), result.attempts) == (errors.ServerFault, 4)
+    assert endpoint.texts.count(isolation.PROBE) == 1
+    assert effort.requests == len(endpoint.requests) == 5
 
 
 def test_what_concerns_every_text_is_raised_when_a_head_meets_it(
@@ -244,7 +259,7 @@ def named(n: int, places: set[int] | None = None) -> list[str]:
     return [f"text {place}" for place in range(n) if places is None or place in places]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 33).flatmap(lambda n: st.tuples(st.just(n), some_of(n), some_of(n))))
 def test_any_bad_texts_cost_only_themselves_and_a_bounded_number_of_requests(
     lasting: tuple[ScriptedEndpoint, Client], example: tuple[int, set[int], set[int]]
@@ -268,7 +283,7 @@ def test_any_bad_texts_cost_only_themselves_and_a_bounded_number_of_requests(
     assert (effort.retries, sum(effort.batch_texts)) == (0, n - len(bad))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 17).flatmap(lambda n: st.tuples(st.just(n), some_of(n), some_of(n))),
     st.integers(0, 20),

@@ -56,7 +56,7 @@ TEXTS = TEXTS.map(lambda text: text.encode("utf-8", "replace").decode().replace(
 PREFIXES = st.sampled_from(["", "search_document: ", "q", "Task: {text}\nQuery:"])
 BOTH = st.sampled_from([wordpiece, byte_level])
 THOROUGH = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
+    max_examples=150, suppress_health_check=[HealthCheck.filter_too_much]
 )
 
 Make = Callable[[], ModelTokenizer]

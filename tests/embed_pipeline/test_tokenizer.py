@@ -61,7 +61,7 @@ def test_awkward_texts_are_counted_as_the_models_own_tokenizer_does(
     assert told.ends(text) == own.ends(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=5))
 def test_any_text_is_counted_as_the_models_own_tokenizer_does(
     own: ModelTokenizer, told: ModelTokenizer, texts: list[str]

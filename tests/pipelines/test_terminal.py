@@ -80,6 +80,7 @@ def test_a_warning_is_told_even_where_nothing_else_is(capsys: pytest.CaptureFixt
 def test_warnings_of_our_modules_are_told_once_until_the_block_ends(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING)  # a command run in this process may have raised it
     log = logging.getLogger("embed_pipeline")
     with Terminal().telling_warnings():
         log.warning("%s of %s", "one", "two")
