@@ -1,6 +1,26 @@
 """Run every benchmark and bring the README up to date: `python -m benchmarks`."""
 
-from benchmarks import client_cost, embedded_rate, fidelity, memory, readme, server_bound
+from benchmarks import (
+    client_cost,
+    embedded_rate,
+    fidelity,
+    grouping,
+    memory,
+    readme,
+    server_bound,
+    token_counting,
+    token_truth,
+)
 
-for benchmark in (fidelity, client_cost, server_bound, embedded_rate, memory, readme):
+for benchmark in (
+    fidelity,
+    client_cost,
+    server_bound,
+    embedded_rate,
+    memory,
+    token_counting,
+    grouping,
+    token_truth,
+    readme,
+):
     benchmark.main()

@@ -1,9 +1,10 @@
 """A canned endpoint for benchmarks: answers at once, or serves one request at a time.
 
-    python -m benchmarks.canned [--ms-per-text 1.0]
+    python -m benchmarks.canned [--ms-per-text 1.0] [--counting]
 
 It listens on a free loopback port, prints it, and ends when its standard input closes. Vectors are
 random but well-formed (384 values, unit length). `GET /busy` tells the seconds it spent serving.
+With `--counting` it tells the vocabulary of all-minilm, and counts tokens with it; else 12 a text.
 """
 
 import argparse
@@ -12,9 +13,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import orjson
+
+from embed_pipeline.embedded.engine import Context, TextTokenizer
+from embed_pipeline.embedded.model import prepare
 
 DIMENSION = 384
 VARIETY = 997  # different vectors, used in turn
@@ -34,6 +39,7 @@ class Canned(asyncio.Protocol):
     seconds_per_text = 0.0
     busy = 0.0
     turn: asyncio.Lock
+    tokenizer: TextTokenizer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the connection."""
@@ -58,8 +64,9 @@ class Canned(asyncio.Protocol):
         if path != b"/api/embed":
             self._send(self._other(path))
             return
-        count = len(orjson.loads(body)["input"])
-        answer = self._embedded(count)
+        texts = orjson.loads(body)["input"]
+        count = len(texts)
+        answer = self._embedded(count, self._tokens(texts))
         if self.seconds_per_text and count:
             self.serving = asyncio.ensure_future(self._serve(count, answer))
         else:
@@ -74,11 +81,16 @@ class Canned(asyncio.Protocol):
             Canned.busy += loop.time() - began
         self._send(answer)
 
-    def _embedded(self, count: int) -> bytes:
+    def _tokens(self, texts: list[str]) -> int:
+        if self.tokenizer is None:
+            return 12 * len(texts)
+        return sum(map(len, self.tokenizer.encode(texts, Context(), truncate=True)))
+
+    def _embedded(self, count: int, tokens: int) -> bytes:
         vectors = b",".join((self.vectors * (count // VARIETY + 1))[:count])
         return (
             b'{"model":"all-minilm","embeddings":[%b],"total_duration":1,"load_duration":1,'
-            b'"prompt_eval_count":%d}' % (vectors, 12 * count)
+            b'"prompt_eval_count":%d}' % (vectors, tokens)
         )
 
     def _other(self, path: bytes) -> bytes:
@@ -89,6 +101,8 @@ class Canned(asyncio.Protocol):
             b"/api/ps": {"models": [entry]},
             b"/busy": {"seconds": Canned.busy},
         }
+        if self.tokenizer is not None:
+            known[b"/api/show"] = {"model_info": model_info(self.tokenizer)}
         return orjson.dumps(known.get(path, {"error": "no such path"}))
 
     def _send(self, body: bytes) -> None:
@@ -100,9 +114,19 @@ class Canned(asyncio.Protocol):
         self.transport.write(body)
 
 
-async def serve(ms_per_text: float) -> None:
+def model_info(tokenizer: TextTokenizer) -> dict[str, Any]:
+    """Return what `/api/show` tells of a tokenizer."""
+    return {
+        "tokenizer.ggml.model": "bert",
+        "tokenizer.ggml.tokens": tokenizer.vocabulary(),
+        "tokenizer.ggml.unknown_token_id": 100,
+    }
+
+
+async def serve(ms_per_text: float, *, counting: bool) -> None:
     """Serve until standard input closes."""
     Canned.seconds_per_text = ms_per_text / 1000
+    Canned.tokenizer = TextTokenizer(prepare().weights.tokenizer) if counting else None
     Canned.turn = asyncio.Lock()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Canned, "127.0.0.1", 0)
@@ -112,9 +136,10 @@ async def serve(ms_per_text: float) -> None:
 
 
 @contextmanager
-def canned(ms_per_text: float = 0.0) -> Iterator[str]:
+def canned(ms_per_text: float = 0.0, *, counting: bool = False) -> Iterator[str]:
     """Run a canned endpoint in a process of its own; yield its address."""
     command = [sys.executable, "-m", "benchmarks.canned", "--ms-per-text", str(ms_per_text)]
+    command += ["--counting"] * counting
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -127,4 +152,6 @@ def canned(ms_per_text: float = 0.0) -> Iterator[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--ms-per-text", type=float, default=0.0)
-    asyncio.run(serve(parser.parse_args().ms_per_text))
+    parser.add_argument("--counting", action="store_true")
+    asked = parser.parse_args()
+    asyncio.run(serve(asked.ms_per_text, counting=asked.counting))

@@ -6,7 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from embed_pipeline import errors
 from embed_pipeline.client import Client
-from embed_pipeline.endpoint import Batching, Endpoint, Retry
+from embed_pipeline.endpoint import EMBEDDED, Batching, Endpoint, Retry
+from embed_pipeline.engine import find_version, kind_of
 from embed_pipeline.isolation import embed_texts, stop_if_asked
 from embed_pipeline.limits import Limits, find_limits
 from embed_pipeline.outcomes import Outcome
@@ -34,6 +35,7 @@ class Embedder:
         self._pool = ThreadPoolExecutor(batching.in_flight, thread_name_prefix="embed")
         self._sizing_lock = threading.Lock()
         self._sizing: Sizing | None = None
+        self._groups = False
 
     @property
     def limits(self) -> Limits:
@@ -44,6 +46,16 @@ class Embedder:
             EndpointError: The model cannot be loaded.
         """
         return self._found_sizing().limits
+
+    @property
+    def groups(self) -> bool:
+        """Tell whether texts of similar length should go in one request.
+
+        The embedded endpoint computes several texts at once, padded to the longest of them. Servers
+        that compute one text after the other gain nothing (benchmarks/grouping.py measures both).
+        """
+        self._found_sizing()
+        return self._groups
 
     def prepare(self, texts: Sequence[str]) -> list[Prepared | errors.TextTooLong]:
         """Prefix and count texts, and cut or refuse what is too long; see `Sizing.prepare`."""
@@ -70,6 +82,7 @@ class Embedder:
             if self._sizing is None:
                 try:
                     self._client.load()
+                    self._groups = kind_of(find_version(self._client)) == EMBEDDED
                     limits = find_limits(self._client, self._endpoint, self._tokens)
                 except errors.EndpointError as error:
                     stop_if_asked(error)

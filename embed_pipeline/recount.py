@@ -93,7 +93,7 @@ def recount(sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry) -> Rec
             try:
                 count = client.embed([one.text]).answer.token_count
             except (errors.RequestTimedOut, errors.ConnectionFailed):
-                break  # the rows are there; an endpoint in trouble is not waited for a hundred times
+                break  # the rows are there; an endpoint in trouble is not waited for each time
             except errors.EndpointError:
                 continue
             if count is not None:

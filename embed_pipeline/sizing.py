@@ -1,6 +1,7 @@
 """What is known of texts' sizes: texts are prefixed, counted and cut by it before they are sent."""
 
 import logging
+import re
 import threading
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -14,9 +15,10 @@ from embed_pipeline.tokens import Tokens, applied
 
 CHARACTERS_A_TOKEN = 3  # less than a token of most texts is worth
 
-WINDOW_CHARACTERS = 12  # for each token to keep: twice as many as most texts need for it
-LEAST_WINDOW = 4_096  # characters; many times the longest word a tokenizer splits
+WINDOW_CHARACTERS = 6  # for each token of a head: more than most texts need
+LOOKED_AT = 1_000  # characters in which a blank is looked for
 
+_BLANK = re.compile(r"\s")
 _log = logging.getLogger("embed_pipeline")
 
 
@@ -153,14 +155,16 @@ def cut(text: str, tokenizer: ModelTokenizer, limit: int, prefix: str) -> Prepar
 
 
 def _first_ends(text: str, tokenizer: ModelTokenizer, count: int) -> list[int]:
-    """Return where the first `count` tokens of a text end, and of some more, or of all there are.
+    """Return where the first `count` tokens of a text end, and at least one more if there is one.
 
-    Only as much of the text is looked at as has twice as many tokens, since where it ends the
-    tokens are not those of the whole.
+    Only as much of the text is looked at as that takes, up to a blank: behind one the tokens do not
+    change those before it.
     """
-    size = max(WINDOW_CHARACTERS * count, LEAST_WINDOW)
-    while True:
-        ends = tokenizer.ends(text[:size])
-        if len(ends) >= 2 * count or size >= len(text):
+    size = WINDOW_CHARACTERS * count
+    while size < len(text):
+        blank = _BLANK.search(text, size, size + LOOKED_AT)
+        ends = tokenizer.ends(text[: blank.start()]) if blank else []
+        if len(ends) > count:
             return ends
         size *= 2
+    return tokenizer.ends(text)

@@ -135,9 +135,7 @@ def plan(
     from embed_pipeline.pipelines.plan import plan_job
     from embed_pipeline.pipelines.terminal import Terminal
 
-    return plan_job(
-        found, beam_flags, Terminal(), sample=sample, seconds=seconds, as_json=as_json
-    )
+    return plan_job(found, beam_flags, Terminal(), sample=sample, seconds=seconds, as_json=as_json)
 
 
 @main.command()

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, settings
 from embed_pipeline import interrupt
 from tests.support.scripted import ScriptedEndpoint, scripted
 
-
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")

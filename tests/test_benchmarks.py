@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from benchmarks.grouping import Sized, requests
+from benchmarks.mixed_texts import mixed_texts, scripts
 from benchmarks.readme import README, measured, section
 from benchmarks.results import FOLDER
 
@@ -20,6 +22,16 @@ def test_the_readme_tells_the_raw_results() -> None:
         ("server_bound", ["wall / served"], 1.03),
         ("memory", ["large / small"], 1.3),
         ("fidelity", ["largest difference"], 5e-6),
+        ("token_counting", ["all texts", "count / bare, wall"], 1.2),
+        ("token_counting", ["all texts", "count / bare, CPU"], 1.2),
+        ("token_counting", ["texts that fit", "prepare / bare, wall"], 1.2),
+        ("token_counting", ["texts that fit", "prepare / bare, CPU"], 1.2),
+        ("token_truth", ["rows missing"], 0),
+        ("token_truth", ["rows neither server nor verified"], 0),
+        ("token_truth", ["token counts that are wrong"], 0),
+        ("token_truth", ["truncated flags that are wrong"], 0),
+        ("token_truth", ["texts no request was noted for"], 0),
+        ("token_truth", ["tokens apart"], 0),
     ],
 )
 def test_the_recorded_results_stay_within_their_bounds(
@@ -35,3 +47,37 @@ def test_the_recorded_results_stay_within_their_bounds(
 def test_the_embedded_endpoint_keeps_up_with_a_bare_loop(texts: str) -> None:
     found = json.loads((FOLDER / "embedded_rate.json").read_text())
     assert found[texts]["HTTP / bare"] >= 0.9
+
+
+@pytest.mark.parametrize("corpus", ["demo corpus", "mixed texts"])
+def test_grouping_texts_of_similar_length_is_no_slower_than_taking_them_as_they_come(
+    corpus: str,
+) -> None:
+    found = json.loads((FOLDER / "grouping.json").read_text())
+    assert found[corpus]["as they come / windows of 256"] >= 0.98
+
+
+def test_the_truth_was_asked_about_twenty_thousand_texts_of_many_scripts() -> None:
+    found = json.loads((FOLDER / "token_truth.json").read_text())
+    assert found["rows"] == found["texts"] == 20_000
+    assert found["texts that are too long"] >= 500
+    assert len(found["texts by script"]) >= 10
+
+
+def test_mixed_texts_are_different_can_be_sent_and_stay_the_same() -> None:
+    texts = mixed_texts(150)
+    assert texts == mixed_texts(150)
+    assert len(texts) == len(set(texts)) <= 150
+    assert all(text.strip() and "\0" not in text and text.encode() for text in texts)
+
+
+def test_a_text_is_of_the_script_of_most_of_its_letters() -> None:
+    texts = ["a word", "слово word слово", "你好", "12:30"]
+    assert scripts(texts) == {"latin": 1, "cyrillic": 1, "cjk": 1, "none": 1}
+
+
+def test_requests_hold_texts_of_similar_length_from_within_a_window() -> None:
+    texts = [Sized(name, size) for name, size in zip("abcdef", (9, 1, 8, 2, 3, 7), strict=True)]
+    assert list(requests(texts, 0, 2)) == [["a", "b"], ["c", "d"], ["e", "f"]]
+    assert list(requests(texts, 4, 2)) == [["a", "c"], ["d", "b"], ["f", "e"]]
+    assert list(requests(texts, 6, 2)) == [["a", "c"], ["f", "e"], ["d", "b"]]

@@ -55,9 +55,7 @@ TEXTS = st.lists(FRAGMENTS | st.text(max_size=5), min_size=1, max_size=60).map("
 TEXTS = TEXTS.map(lambda text: text.encode("utf-8", "replace").decode().replace("\x00", ""))
 PREFIXES = st.sampled_from(["", "search_document: ", "q", "Task: {text}\nQuery:"])
 BOTH = st.sampled_from([wordpiece, byte_level])
-THOROUGH = settings(
-    max_examples=150, suppress_health_check=[HealthCheck.filter_too_much]
-)
+THOROUGH = settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
 
 Make = Callable[[], ModelTokenizer]
 

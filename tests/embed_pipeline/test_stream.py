@@ -14,7 +14,7 @@ from embed_pipeline.records import Document
 from embed_pipeline.sizing import Prepared
 from embed_pipeline.stream import Done, EmbedStream
 from embed_pipeline.tokens import Tokens
-from tests.support.scripted import WORDS, ScriptedEndpoint, Together, error, vector_of
+from tests.support.scripted import WORDS, Reply, ScriptedEndpoint, Together, error, vector_of
 
 
 class Watched(Embedder):
@@ -75,6 +75,11 @@ def opened(endpoint: ScriptedEndpoint) -> Iterator[Opener]:
 def sent(endpoint: ScriptedEndpoint) -> list[list[str]]:
     """Return each request's texts, by their first: requests under way may overtake each other."""
     return sorted(request["input"] for request in endpoint.requests)
+
+
+def in_turn(endpoint: ScriptedEndpoint) -> list[list[str]]:
+    """Return each request's texts, where one request was under way at a time."""
+    return [request["input"] for request in endpoint.requests]
 
 
 def vectors(done: list[Done[int]]) -> list[list[float] | None]:
@@ -147,19 +152,18 @@ def test_texts_that_are_surely_short_enough_go_together_where_the_tokenizer_is_n
     assert sent(endpoint) == [texts]
 
 
-def test_a_text_that_may_not_be_cut_is_refused_at_once_and_never_sent(
+def test_a_text_that_may_not_be_cut_is_refused_in_its_place_and_never_sent(
     endpoint: ScriptedEndpoint, opened: Opener
 ) -> None:
     endpoint.vocabulary, endpoint.told_context, endpoint.context = WORDS, 6, 6
     stream = opened(Tokens(on_too_long="fail"), max_texts=3)
-    assert stream.add("a") == stream.add("b") == []
-    (done,) = stream.add("one two three four five")
-    assert endpoint.texts == []
-    assert (done.document.id, done.tag, done.sent) == ("id of one two three four five", 3, "")
+    first, done, last = stream.all(["a", "one two three four five", "b"])
+    assert (first.sent, last.sent) == ("a", "b")
+    assert endpoint.texts == ["a", "b"]
+    assert (done.document.id, done.tag, done.sent) == ("id of one two three four five", 2, "")
     assert isinstance(done.result, Failure)
     assert isinstance(done.result.error, errors.TextTooLong)
     assert done.result.attempts == 0
-    assert [one.sent for one in stream.stream.finish()] == ["a", "b"]
 
 
 def test_requests_are_filled_up_with_what_comes_after_a_refused_text(
@@ -169,7 +173,7 @@ def test_requests_are_filled_up_with_what_comes_after_a_refused_text(
     long = "one two three four five"
     done = opened(Tokens(on_too_long="fail"), max_texts=2).all(["a", long, "b", "c", "d", long])
     assert sent(endpoint) == [["a", "b"], ["c", "d"]]
-    assert sorted(one.tag for one in done) == [1, 2, 3, 4, 5, 6]
+    assert [one.tag for one in done] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_text_that_cannot_be_embedded_is_a_failure_in_its_place(
@@ -224,3 +228,37 @@ def test_what_concerns_every_text_ends_the_stream(
     stream.add("a")
     with pytest.raises(errors.Unauthorized):
         list(stream.stream.finish())
+
+
+VERSION_OF_ONE_THAT_PADS = Reply(200, b'{"version": "0.30.0-embedded.0.1.0"}')
+
+
+def test_an_endpoint_that_pads_gets_texts_of_similar_length_together(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.paths["/api/version"] = VERSION_OF_ONE_THAT_PADS
+    texts = ["word " * (1 + number % 4) + f"{number:02}" for number in range(18)]
+    done = opened(max_texts=2, in_flight=1).all(texts)
+    words = [[len(text.split()) for text in request] for request in in_turn(endpoint)]
+    window = [[5, 5], [5, 5], [4, 4], [4, 4], [3, 3], [3, 3], [2, 2], [2, 2]]
+    assert words == [*window, [2, 3]]
+    assert [one.document.text for one in done] == texts
+    assert [one.tag for one in done] == list(range(1, 19))
+
+
+def test_the_next_window_goes_on_with_the_lengths_the_last_one_ended_with(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.paths["/api/version"] = VERSION_OF_ONE_THAT_PADS
+    texts = ["word " * (1 + number % 4) + f"{number:02}" for number in range(48)]
+    opened(max_texts=3, in_flight=1).all(texts)
+    firsts = [len(request[0].split()) for request in in_turn(endpoint)]
+    assert firsts == [5, 5, 4, 4, 3, 3, 2, 2, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+def test_an_endpoint_that_computes_one_text_after_the_other_gets_them_as_they_come(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    texts = ["a b c d", "a", "b c d e", "b"]
+    opened(max_texts=2).all(texts)
+    assert sent(endpoint) == [texts[:2], texts[2:]]
