@@ -52,8 +52,8 @@ def piece_tokens(chunking: Chunking, limits: Limits, prefix: str) -> tuple[Model
     tokenizer = limits.tokenizer
     if tokenizer is None:
         raise ConfigError(
-            "chunking needs the model's tokenizer, and the endpoint does not tell it: set "
-            "tokens.tokenizer to the tokenizer.json that was published with the model"
+            "chunking needs the model's tokenizer, which is not known: set tokens.tokenizer to the "
+            "tokenizer.json that was published with the model"
         )
     most = limits.context if chunking.max_tokens is None else chunking.max_tokens
     if most > limits.context:

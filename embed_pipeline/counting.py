@@ -11,9 +11,10 @@ import numpy as np
 from embed_pipeline.records import TokenCountSource
 from embed_pipeline.tokenizer import LONGEST_WORD, SPECIAL_TOKENS
 
-CONTRADICTIONS = (
-    8  # requests in a row, from the first on, after which a tokenizer is not the model's
-)
+CONTRADICTIONS = 8  # requests, none before them agreeing, after which a tokenizer is not trusted
+
+CHARACTERS_A_TOKEN = 4  # of a text whose tokens nobody counts
+MOST_TOKENS = 4  # that a character which servers split their own way makes more or less
 
 # What servers are known to split their own way: anything but ASCII, control characters, nine
 # symbols that touch words, the special tokens spelled out, and very long words.
@@ -39,7 +40,11 @@ class Count(NamedTuple):
 
 
 def attributed(
-    total: int | None, texts: Sequence[str], counted: Sequence[int] | None
+    total: int | None,
+    texts: Sequence[str],
+    counted: Sequence[int] | None,
+    *,
+    may_be_cut: bool = False,
 ) -> list[Count]:
     """Return what each text of a request cost.
 
@@ -50,16 +55,21 @@ def attributed(
       cancel in the sum, so that is not certainty.
     - Where they do not, the difference goes to the texts that servers are known to split their own
       way, in proportion to how much of that they hold: "estimated". The others keep their counts.
-    - Where no such text can explain it, or nothing was counted here, each text has a share of the
-      total by its count, or by its length: "estimated".
+    - Where such texts cannot explain it, because it is too large or texts may have been cut, or
+      where nothing was counted here, each text has a share of the total by its count, or by its
+      length: "estimated".
+    - Where the endpoint does not count, each text has its count from here, or one by its length,
+      CHARACTERS_A_TOKEN to each: "estimated".
 
     Args:
         total: What the endpoint counted for the request; None where it did not say.
         texts: The request's texts, as sent.
         counted: The tokens counted here, or None where the tokenizer is not known.
+        may_be_cut: Whether the endpoint may have cut texts unseen.
     """
     if total is None:
-        return [Count(one, "estimated") for one in counted or [0] * len(texts)]
+        by_length = [max(1, len(text) // CHARACTERS_A_TOKEN) for text in texts]
+        return [Count(one, "estimated") for one in counted or by_length]
     if len(texts) == 1:
         return [Count(total, "server")]
     if counted is None:
@@ -69,7 +79,8 @@ def attributed(
     if difference == 0:
         return [Count(one, "verified") for one in counted]
     weights = [split_otherwise(text) for text in texts]
-    explained = _explained(counted, weights, difference)
+    cut = may_be_cut and difference < 0
+    explained = None if cut else explained_by(counted, weights, difference)
     if explained is None:
         return [Count(share, "estimated") for share in shared_out(total, counted)]
     return [
@@ -79,13 +90,19 @@ def attributed(
 
 
 def split_otherwise(text: str) -> int:
-    """Return how many places of a text servers are known to split their own way."""
-    return len(_SPLIT_OTHERWISE.findall(text))
+    """Return how many characters of a text servers are known to split their own way."""
+    return sum(map(len, _SPLIT_OTHERWISE.findall(text)))
 
 
-def _explained(counted: Sequence[int], weights: Sequence[int], difference: int) -> list[int] | None:
-    """Put a difference on the texts with a weight; None where they cannot carry it."""
-    if not any(weights):
+def explained_by(
+    counted: Sequence[int], weights: Sequence[int], difference: int
+) -> list[int] | None:
+    """Put a difference on the texts with a weight; None where they cannot carry it.
+
+    A character that is split otherwise makes a difference of MOST_TOKENS at most: the bytes of a
+    character instead of one token, or one unknown word instead of the parts of its letters.
+    """
+    if abs(difference) > MOST_TOKENS * sum(weights) or not any(weights):
         return None
     shares = shared_out(abs(difference), weights)
     sign = 1 if difference > 0 else -1
@@ -130,8 +147,9 @@ class Trust:
         """Take one request: its texts, what the endpoint counted, and what was counted here."""
         if self._settled or total is None:
             return
-        agrees = total == sum(counted)
-        if not agrees and any(map(split_otherwise, texts)):
+        difference = total - sum(counted)
+        agrees = difference == 0
+        if not agrees and explained_by(counted, [*map(split_otherwise, texts)], difference):
             return
         with self._lock:
             self._contradicted += not agrees

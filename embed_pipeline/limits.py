@@ -20,8 +20,12 @@ ContextSource = Literal["server", "probed", "assumed"]
 ASSUMED_CONTEXT = 256  # tokens; the least that models for embeddings in common use read
 PROBE_WORD = "a "
 PROBED_WORDS = (600, 2_400, 9_600, 38_400)
-# Plain words, on which every tokenizer of a model agrees with the model's own.
-PLAIN_TEXTS = ("the sky is blue", "a book about the history of water", "one two three four five")
+# Texts on which every server's tokenizer of a model agrees with the model's own.
+PLAIN_TEXTS = (
+    "the sky is blue",
+    "A Book about the HISTORY of Water",
+    "One two THREE four Five",
+)
 
 _log = logging.getLogger("embed_pipeline")
 
@@ -53,7 +57,12 @@ def find_limits(client: Client, endpoint: Endpoint, tokens: Tokens) -> Limits:
     """
     tokenizer = _tokenizer(client, endpoint, tokens)
     context, source = _context(client, endpoint)
-    found = Limits(context, source, _refuses(client, context), tokenizer)
+    refuses, read = _asked_too_long(client, context)
+    if read is not None and read < context:
+        context, source = read, "probed"
+    found = Limits(context, source, refuses, tokenizer)
+    if not refuses and tokenizer is None:
+        _check_unseen(endpoint, tokens)
     for prefix, setting in ((tokens.prefix, "prefix"), (tokens.query_prefix, "query_prefix")):
         if prefix:
             _check_prefix(client, found, prefix, setting)
@@ -61,27 +70,35 @@ def find_limits(client: Client, endpoint: Endpoint, tokens: Tokens) -> Limits:
 
 
 def _tokenizer(client: Client, endpoint: Endpoint, tokens: Tokens) -> ModelTokenizer | None:
-    """Return the model's tokenizer, if it counts plain texts as the endpoint does."""
+    """Return the first tokenizer that counts plain texts as the endpoint does."""
     if tokens.tokenizer is not None:
-        found: ModelTokenizer | None = read_tokenizer(tokens.tokenizer)
-    else:
-        found = from_model_info(_model_info(client))
-    if found is None:
-        return None
+        found = read_tokenizer(tokens.tokenizer)
+        if _agrees(client, endpoint, found, tokens.tokenizer):
+            return found
+    told = from_model_info(_model_info(client))
+    if told is not None and _agrees(client, endpoint, told, "the vocabulary it tells"):
+        return told
+    warn_once(
+        f"{endpoint.masked_url} does not tell the tokenizer of '{endpoint.model}', so token counts "
+        "are estimates; set tokens.tokenizer to the tokenizer.json that was published with it"
+    )
+    return None
+
+
+def _agrees(client: Client, endpoint: Endpoint, tokenizer: ModelTokenizer, origin: str) -> bool:
+    """Tell whether a tokenizer counts plain texts as the endpoint does; warn where it does not."""
     try:
         total = client.embed(PLAIN_TEXTS).answer.token_count
     except errors.TextTooLong:  # a context of a few tokens: they contradict nothing
-        total = None
-    counted = sum(found.count(PLAIN_TEXTS))
+        return True
+    counted = sum(tokenizer.count(PLAIN_TEXTS))
     if total is None or total == counted:
-        return found
-    _warn_once(
-        f"{endpoint.masked_url} counts {total} tokens in plain words where the tokenizer made from "
-        f"{tokens.tokenizer or 'the vocabulary it tells'} counts {counted}: that is not the "
-        "model's, and is not used; set tokens.tokenizer to the tokenizer.json of "
-        f"'{endpoint.model}'"
+        return True
+    warn_once(
+        f"{endpoint.masked_url} counts {total} tokens in plain texts where the tokenizer made of "
+        f"{origin} counts {counted}: that is not the model's, and is not used"
     )
-    return None
+    return False
 
 
 def _model_info(client: Client) -> dict[str, Any]:
@@ -102,7 +119,7 @@ def _context(client: Client, endpoint: Endpoint) -> tuple[int, ContextSource]:
     probed = _probed_context(client)
     if probed is not None:
         return probed, "probed"
-    _warn_once(
+    warn_once(
         f"{endpoint.masked_url} does not tell how many tokens the model reads, and asking with "
         f"long texts does not show it: {ASSUMED_CONTEXT} are assumed"
     )
@@ -110,7 +127,7 @@ def _context(client: Client, endpoint: Endpoint) -> tuple[int, ContextSource]:
 
 
 @cache
-def _warn_once(text: str) -> None:
+def warn_once(text: str) -> None:
     """Warn, once in a process: several steps of a job ask the same endpoint."""
     _log.warning("%s", text)
 
@@ -144,16 +161,37 @@ def _probed_context(client: Client) -> int | None:
     return None
 
 
-def _refuses(client: Client, context: int) -> bool:
-    """Tell whether the server refuses a text that is too long, where it may not cut it."""
+def _asked_too_long(client: Client, context: int) -> tuple[bool, int | None]:
+    """Ask with a text that is too long and may not be cut.
+
+    Returns:
+        Whether it is refused; and where it is not, how many tokens were read of it, if that is
+        told.
+    """
     try:
-        client.embed([PROBE_WORD * (context + 1)], tries=1)
+        return False, client.embed([PROBE_WORD * (context + 1)], tries=1).answer.token_count
     except errors.TextTooLong:
-        return True
+        return True, None
     except errors.EndpointError as error:
         if error.scope == "job":
             raise
-    return False
+        return False, None
+
+
+def _check_unseen(endpoint: Endpoint, tokens: Tokens) -> None:
+    """Tell of an endpoint that may cut texts unseen.
+
+    Raises:
+        ConfigError: Texts that are too long are to fail, which cannot be promised.
+    """
+    what = (
+        f"{endpoint.masked_url} takes texts that are too long although it may not cut them, and "
+        "the model's tokenizer is not known"
+    )
+    cure = "set tokens.tokenizer to the tokenizer.json that was published with the model"
+    if tokens.on_too_long == "fail":
+        raise errors.ConfigError(f"{what}, so tokens.on_too_long cannot be 'fail': {cure}")
+    warn_once(f"{what}, so it cannot be told of every text whether it was cut: {cure}")
 
 
 def _check_prefix(client: Client, limits: Limits, prefix: str, setting: str) -> None:

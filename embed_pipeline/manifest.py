@@ -11,6 +11,7 @@ from embed_pipeline.errors import DatasetError
 from embed_pipeline.staging import MANIFEST
 
 FORMAT = 1
+_CURE = "put the file back from a copy of the dataset, or make the dataset again"
 
 
 class DataFile(BaseModel):
@@ -103,5 +104,10 @@ def read_manifest(dataset: str) -> Manifest:
         raise DatasetError(
             f"{dataset} holds no complete dataset: {MANIFEST} is missing; a job writes it last"
         ) from error
-    except (orjson.JSONDecodeError, AttributeError, ValidationError) as error:
-        raise DatasetError(f"{path} is damaged: {error}") from error
+    except (orjson.JSONDecodeError, AttributeError) as error:
+        raise DatasetError(f"{path} is damaged: it is no JSON object; {_CURE}") from error
+    except ValidationError as error:
+        wrong = sorted({str(one["loc"][0]) for one in error.errors()})
+        raise DatasetError(
+            f"{path} is damaged: {', '.join(wrong)} missing or wrong; {_CURE}"
+        ) from error

@@ -39,7 +39,7 @@ def provenance(endpoint: Endpoint, engine: Engine, tokens: Tokens) -> dict[str, 
         "query_prefix": tokens.query_prefix,
         "tokenizer": None
         if tokenizer is None
-        else {"from": "file" if tokens.tokenizer else "server", "sha256": tokenizer.digest},
+        else {"from": tokenizer.origin, "sha256": tokenizer.digest},
         "normalized": True,
         "embed_pipeline": __version__,
         "canary": {

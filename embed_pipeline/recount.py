@@ -6,7 +6,7 @@ count of its own, which nothing can cancel.
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from embed_pipeline import errors, interrupt
@@ -14,6 +14,7 @@ from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.records import TokenCountSource
 
+LEAST_SHARE = 0.9  # of verified counts that a sample confirms, if the tokenizer is the model's
 ATTEMPTS = 2  # of each text: its row is there, whatever comes of this
 
 
@@ -101,3 +102,16 @@ def recount(sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry) -> Rec
                 tally["asked"] += 1
                 tally["agreed"] += count == one.token_count
     return dict(sorted(found.items()))
+
+
+def contradicted(found: Mapping[str, Mapping[str, int]]) -> str | None:
+    """Return what to say where the sample contradicts counts that were called verified, or None."""
+    verified = found.get("verified", {"asked": 0, "agreed": 0})
+    asked, agreed = verified["asked"], verified["agreed"]
+    if agreed >= LEAST_SHARE * asked:
+        return None
+    return (
+        f"only {agreed} of {asked} verified token counts were confirmed when their texts were sent "
+        "again alone, so token_count and truncated cannot be trusted; set tokens.tokenizer to the "
+        "tokenizer.json that was published with the model, and embed again"
+    )

@@ -42,20 +42,21 @@ def embed_head(client: Client, text: Prepared, sizing: Sizing, effort: Effort) -
         best = _longest(client, to_tokens, least, text.tokens, effort)
         if not split_otherwise(text.text):
             sizing.learn(best.size)
-        return _vector(best.tries)
+        return _vector(best.tries, best.size)
     try:
         tries = client.embed([text.text], truncate=True)
     except errors.TextTooLong as error:
         effort.count(error.attempts)
     else:
         effort.add(tries)
-        return _vector(tries)
+        return _vector(tries, sizing.limits.context)
     most = min(len(text.whole), MOST_CHARACTERS * sizing.limits.context) + 1
 
     def to_words(size: int) -> str:
         return applied(sizing.tokens.prefix, _words(text.whole, size))
 
-    return _vector(_longest(client, to_words, 0, most, effort).tries)
+    best = _longest(client, to_words, 0, most, effort)
+    return _vector(best.tries, sizing.limits.context)
 
 
 def _longest(
@@ -88,9 +89,9 @@ def _words(text: str, size: int) -> str:
     return head[:start] if start >= size // 2 else head
 
 
-def _vector(tries: Tries) -> Vector:
-    """Return the vector of a text that was cut."""
+def _vector(tries: Tries, context: int) -> Vector:
+    """Return the vector of a text that was cut; uncounted, it has as many tokens as are read."""
     count = tries.answer.token_count
-    return Vector(
-        tries.answer.vectors[0], count or 0, "estimated" if count is None else "server", True
-    )
+    if count is None:
+        return Vector(tries.answer.vectors[0], context, "estimated", True)
+    return Vector(tries.answer.vectors[0], count, "server", True)

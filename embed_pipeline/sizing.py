@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from embed_pipeline.counting import Count, Trust, attributed
 from embed_pipeline.errors import TextTooLong
-from embed_pipeline.limits import Limits
+from embed_pipeline.limits import Limits, warn_once
 from embed_pipeline.tokenizer import ModelTokenizer
 from embed_pipeline.tokens import Tokens, applied
 
@@ -88,13 +88,15 @@ class Sizing:
         sent = [one.text for one in texts]
         counted = [one.tokens for one in texts if one.tokens is not None]
         if len(counted) < len(texts) or self.limits.tokenizer is None:
+            if total is None:
+                warn_once("the endpoint does not count tokens: counts are estimates by length")
             return attributed(total, sent, None)
         self._trust.note(sent, total, counted)
         if self._trust.lost:
             with self._lock:
                 self.limits = self.limits._replace(tokenizer=None)
             return attributed(total, sent, None)
-        return attributed(total, sent, counted)
+        return attributed(total, sent, counted, may_be_cut=not self.limits.refuses)
 
     def is_truncated(self, text: Prepared, count: Count) -> bool | None:
         """Tell whether the vector of a text that was accepted whole is that of its head only."""

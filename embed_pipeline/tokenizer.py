@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from embed_pipeline import files
 from embed_pipeline.errors import ConfigError
+
+Origin = Literal["server", "file"]
 
 WORD_START = "▁"  # marks, in a server's vocabulary, the pieces that begin a word
 LONGEST_WORD = 100  # characters; the original tokenizer takes a longer word for one unknown token
@@ -19,13 +21,15 @@ class ModelTokenizer:
     Args:
         tokenizer: The tokenizer; its own truncation and padding are switched off.
         digest: What tells it from others: the sha256 of what it was made from.
+        origin: "server" where its vocabulary was told by the endpoint, or "file".
     """
 
-    def __init__(self, tokenizer: Tokenizer, digest: str) -> None:
+    def __init__(self, tokenizer: Tokenizer, digest: str, origin: Origin = "file") -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self.digest = digest
+        self.origin = origin
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return each text's tokens, special tokens included."""
@@ -96,7 +100,7 @@ def from_model_info(info: Mapping[str, Any]) -> ModelTokenizer | None:
     special = [one for one in SPECIAL_TOKENS if one in vocabulary]
     tokenizer.add_special_tokens([AddedToken(one, special=True) for one in special])
     digest = hashlib.sha256("\n".join(originals).encode()).hexdigest()
-    return ModelTokenizer(tokenizer, digest)
+    return ModelTokenizer(tokenizer, digest, "server")
 
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

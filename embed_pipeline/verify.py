@@ -17,6 +17,7 @@ from embed_pipeline.footers import find_layout, wrong_columns, wrong_origin
 from embed_pipeline.locations import parse
 from embed_pipeline.manifest import Counts, DataFile, Manifest
 from embed_pipeline.ownership import FOLDERS
+from embed_pipeline.recount import contradicted
 from embed_pipeline.repeated_ids import SeenIds, described
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import MANIFEST
@@ -100,6 +101,7 @@ class _Verification:
             self._check(file, sizes, self._failures)
         figures = self._tally.figures()
         self._problems += _miscounted(self._manifest.counts, figures, self._unknown)
+        self._problems += _contradicted(self._manifest)
         return Report(figures, self._problems)
 
     def _place(self, path: str) -> str:
@@ -244,3 +246,12 @@ def _miscounted(counts: Counts, figures: Figures, unknown: set[str]) -> Iterator
         if not same:
             what = f"counts.{name} is {said}, but the files hold {held}"
             yield Problem(MANIFEST, what, RESTORE)
+
+
+def _contradicted(manifest: Manifest) -> list[Problem]:
+    """Return the problem that the sample of counts has shown, if any."""
+    told = contradicted(manifest.recount)
+    if told is None:
+        return []
+    what, _, cure = told.partition("; ")
+    return [Problem(MANIFEST, what, cure)]

@@ -5,6 +5,7 @@ quarter of one, which `embed` and `check` would pay for nothing.
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from embed_pipeline.endpoint import AUTO, Endpoint, Retry
 from embed_pipeline.errors import EmbedPipelineError, RefusedError
 from embed_pipeline.pipelines.pairs import print_pairs
 from embed_pipeline.settings import explain
-from embed_pipeline.tokens import applied
+from embed_pipeline.tokens import PLACE, applied
 
 if TYPE_CHECKING:
     from embed_pipeline.manifest import Manifest
@@ -128,6 +129,8 @@ def plan(
 
     Example: embed-pipeline plan configs/local.yaml
     """
+    if not math.isfinite(seconds):
+        raise click.UsageError("--seconds must be a finite number")
     from embed_pipeline.job import load
 
     found = load(job_file, overrides)
@@ -275,6 +278,8 @@ def search_command(
 
     Example: embed-pipeline search out/python-docs "read a csv file" -k 5
     """
+    if not query.strip():
+        raise click.UsageError("the query is empty")
     from embed_pipeline.manifest import read_manifest
     from embed_pipeline.search import nearest_rows
 
@@ -309,6 +314,8 @@ def _asked(query: str, query_prefix: str | None, made: Mapping[str, Any]) -> str
         made: The dataset's provenance.
     """
     prefix = made.get("query_prefix", "") if query_prefix is None else query_prefix
+    if prefix.count(PLACE) > 1:
+        raise click.UsageError(f"--query-prefix: {PLACE} may stand once")
     missing = prefixes.warning(made["model"], query_prefix=prefix)
     if missing and query_prefix is None:
         console = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -77,7 +77,11 @@ def origin(manifest: Manifest) -> Iterator[Pair]:
             yield name, value if name == "on_too_long" else orjson.dumps(value).decode()
     tokenizer = made.get("tokenizer")
     if "tokenizer" in made:
-        told = f"from the {tokenizer.get('from')}, {tokenizer.get('sha256')}" if tokenizer else ""
+        told = (
+            f"from the {tokenizer.get('from')}, sha256 {tokenizer['sha256'][:16]}"
+            if tokenizer
+            else ""
+        )
         yield "tokenizer", told or "none: tokens are shares of the endpoint's counts"
     yield "embed_pipeline", str(made.get("embed_pipeline", "unknown"))
     if manifest.counts.chunked_documents is not None:

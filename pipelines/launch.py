@@ -82,7 +82,7 @@ def run_job(
     if without_prefix:
         terminal.warn(without_prefix)
     with terminal.telling_warnings(), locate.opened(job.endpoint) as endpoint:
-        digest = _preflight(endpoint, terminal) if local else ""
+        digest = preflight(endpoint, terminal) if local else ""
         job = job.model_copy(
             update={"endpoint": endpoint, "corpus": job.corpus.with_types(scan.types)}
         )
@@ -100,7 +100,7 @@ def _build_only(job: Job) -> None:
         embed_corpus.build(beam.Pipeline(runner=DEFAULT_RUNNER), job)
 
 
-def _preflight(endpoint: Endpoint, terminal: Terminal) -> str:
+def preflight(endpoint: Endpoint, terminal: Terminal) -> str:
     """Return the model's digest; say which endpoint was taken.
 
     Raises:
@@ -145,7 +145,8 @@ def _run(
         expected = forecast.expected(job.output.path, described, digest)
         embed_corpus.build(pipeline, job, run, files, expected)
     began = time.monotonic()
-    with terminal.watching(run, scan.documents, exact=scan.exact):
+    total = None if job.chunks else scan.documents  # of pieces, nobody knows the number
+    with terminal.watching(run, total, exact=scan.exact):
         _execute(pipeline)
     manifest = read_manifest(job.output.path)
     too_many = manifest.counts.too_many_failed(job.output.max_failed_fraction)

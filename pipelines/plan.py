@@ -19,6 +19,7 @@ from embed_pipeline import (
     interrupt,
     locate,
     ownership,
+    prefixes,
 )
 from embed_pipeline.attributes import check_names
 from embed_pipeline.chunking import CHUNK_TYPES
@@ -30,6 +31,7 @@ from embed_pipeline.job import Job, JobFile
 from embed_pipeline.limits import Limits
 from embed_pipeline.measuring import IN_FLIGHT, Measured, Rate, Setting, measure
 from embed_pipeline.pipelines import embed_corpus
+from embed_pipeline.pipelines.launch import preflight
 from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
 from embed_pipeline.pipelines.plan_report import print_plan
 from embed_pipeline.pipelines.terminal import Terminal
@@ -80,6 +82,11 @@ def plan_job(
     options = beam_options(job_file.beam, flags)
     job = job_file.job
     _tell_refusal(job, options, terminal)
+    without_prefix = prefixes.warning(
+        job.endpoint.model, job.tokens.prefix, job.tokens.query_prefix
+    )
+    if without_prefix:
+        terminal.warn(without_prefix)
     files = corpus.find_files(job.corpus)
     ownership.check_apart(job.output, files)
     ownership.check_writable(job.output)
@@ -89,10 +96,12 @@ def plan_job(
     drawn = draw(job.corpus, files, scan, sample)
     if not drawn.documents:
         raise errors.ConfigError(
-            f"no document of the corpus can be embedded: {drawn.refused} of {drawn.rows} rows that "
-            "were read are none, or have no text; run the job with --limit to see why"
+            f"the corpus has no document that can be embedded: {drawn.rows} rows were read, and "
+            f"{drawn.refused} of them are no documents or have no text; a run writes the reasons "
+            "into failures/"
         )
     with locate.opened(job.endpoint) as endpoint, _told_well():
+        preflight(endpoint, terminal)
         job = job.model_copy(update={"endpoint": endpoint})
         found = _find_out(job, options, drawn, seconds, terminal)
     plan = _planned(job, files, found)

@@ -20,6 +20,7 @@ from embed_pipeline import files
 from embed_pipeline.manifest import Counts, Manifest
 from embed_pipeline.pipelines.pairs import print_pairs
 from embed_pipeline.progress import Progress, read_progress
+from embed_pipeline.recount import contradicted
 from embed_pipeline.staging import Run
 
 BAR_SECONDS = 0.5  # between two looks at the progress files, on a terminal
@@ -153,6 +154,9 @@ class Terminal:
         ]
         print_pairs(self._console, pairs)
         self._console.print(self._failures(path, manifest), end="")
+        wrong_counts = contradicted(manifest.recount)
+        if wrong_counts:
+            self.warn(wrong_counts)
         if too_many:
             self._console.print(
                 "more documents failed than output.max_failed_fraction allows (exit code 3)",

@@ -11,6 +11,7 @@ import apache_beam as beam
 import orjson
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from embed_pipeline import errors, interrupt
 from embed_pipeline.corpus import Corpus
 from embed_pipeline.job import Job
 from embed_pipeline.manifest import Manifest, read_manifest
@@ -65,6 +66,8 @@ def try_out(job: Job, options: PipelineOptions, documents: Sequence[Document]) -
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
+            if interrupt.stop_requested() is not None:
+                raise errors.InterruptedJobError("stopped during the trial run") from error
             raise told(error) from error
         return Trial(read_manifest(trial.output.path), time.monotonic() - began)
 

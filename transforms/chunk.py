@@ -11,7 +11,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.windowed_value import WindowedValue
 
-from embed_pipeline import embedder
+from embed_pipeline import embedder, interrupt
 from embed_pipeline.batching import Batcher
 from embed_pipeline.chunking import Chunking, chunked, piece_tokens
 from embed_pipeline.documents import as_document, failed_document
@@ -103,7 +103,7 @@ class _Chunk(beam.DoFn):
             undo.callback(self.teardown)
             prefix = self._settings[3].prefix
             bounds = piece_tokens(self._chunking, self._embedder.limits, prefix)
-            self._how = (*bounds, self._chunking.overlap, prefix)
+            self._tokenizer, self._most = bounds
             undo.pop_all()
 
     def start_bundle(self) -> None:
@@ -141,9 +141,18 @@ class _Chunk(beam.DoFn):
     def _split(
         self, batch: list[tuple[Document, WindowedValue]]
     ) -> Iterator[WindowedValue | TaggedOutput]:
-        results = chunked([document for document, _ in batch], *self._how)
+        most = min(self._most, self._embedder.limits.context)  # which may turn out to be less
+        results = chunked(
+            [document for document, _ in batch],
+            self._tokenizer,
+            most,
+            self._chunking.overlap,
+            self._settings[3].prefix,
+        )
         for (_, windowed), pieces in zip(batch, results, strict=True):
             for piece in pieces:
+                if interrupt.stop_requested():
+                    return
                 yield self._output(windowed, piece)
 
     def _output(

@@ -68,7 +68,7 @@ def test_without_a_tokenizer_texts_share_the_count_by_length() -> None:
 
 def test_an_endpoint_that_does_not_count_leaves_estimates() -> None:
     assert attributed(None, ["a", "b"], [3, 4]) == [Count(3, "estimated"), Count(4, "estimated")]
-    assert attributed(None, ["a", "b"], None) == [Count(0, "estimated"), Count(0, "estimated")]
+    assert attributed(None, ["a", "b" * 14], None) == [Count(1, "estimated"), Count(3, "estimated")]
 
 
 COUNTED = st.lists(
@@ -94,9 +94,9 @@ def test_the_sum_is_kept_whatever_was_counted(total: int, counted: list[tuple[st
         ("Plain words, with (usual) marks: don't! 100% & more; a/b\n", 0),
         ("a+b=c", 2),
         ("caf\u00e9", 1),
-        ("[CLS] spelled out", 1),
+        ("[CLS] spelled out", 5),
         ("x" * 100, 0),
-        ("x" * 101, 1),
+        ("x" * 101, 101),
         ("a\x07b", 1),
     ],
 )
@@ -125,5 +125,21 @@ def test_one_request_that_agrees_keeps_the_tokenizer() -> None:
 def test_texts_that_explain_a_difference_say_nothing_of_the_tokenizer() -> None:
     trust = Trust()
     for _ in range(CONTRADICTIONS):
-        trust.note(["caf\u00e9"], 10, [3])
+        trust.note(["café"], 7, [3])
     assert not trust.lost
+
+
+def test_a_difference_too_large_for_the_texts_that_are_split_otherwise_is_not_theirs() -> None:
+    trust = Trust()
+    for _ in range(CONTRADICTIONS):
+        trust.note(["plain words", "a = b"], 30, [4, 5])
+    assert trust.lost
+    assert attributed(30, ["plain words", "a = b"], [4, 5]) == [
+        Count(13, "estimated"),
+        Count(17, "estimated"),
+    ]
+
+
+def test_where_texts_may_be_cut_unseen_a_smaller_sum_makes_every_count_an_estimate() -> None:
+    counts = attributed(7, ["plain words", "a = b"], [4, 5], may_be_cut=True)
+    assert {count.source for count in counts} == {"estimated"}

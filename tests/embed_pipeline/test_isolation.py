@@ -82,11 +82,13 @@ def test_several_texts_share_the_servers_count(endpoint: ScriptedEndpoint, clien
     assert {r.token_count_source for r in results if isinstance(r, Vector)} == {"estimated"}
 
 
-def test_without_a_count_there_is_none(endpoint: ScriptedEndpoint, client: Client) -> None:
+def test_without_a_count_there_is_an_estimate_by_length(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
     endpoint.script = lambda _: Reply(200, b'{"embeddings":[[1.0]]}')
-    (result,), _ = embed(client, ["a"])
+    (result,), _ = embed(client, ["a" * 20])
     assert isinstance(result, Vector)
-    assert (result.token_count, result.token_count_source) == (0, "estimated")
+    assert (result.token_count, result.token_count_source) == (5, "estimated")
 
 
 def test_the_servers_own_times_are_added_up(endpoint: ScriptedEndpoint, client: Client) -> None:

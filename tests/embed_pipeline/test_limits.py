@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, models
 
 from embed_pipeline import errors
 from embed_pipeline.client import Client
@@ -217,12 +218,12 @@ def test_a_vocabulary_that_contradicts_the_server_on_plain_words_is_not_used_whi
     endpoint.vocabulary, endpoint.counts = WORDS, lambda text: len(text.split()) + 3
     assert find(client, settings).tokenizer is None
     assert find(client, settings).tokenizer is None
-    (record,) = caplog.records
-    assert record.getMessage() == (
-        f"{endpoint.url} counts 25 tokens in plain words where the tokenizer made from the "
-        "vocabulary it tells counts 22: that is not the model's, and is not used; set "
-        "tokens.tokenizer to the tokenizer.json of 'all-minilm'"
+    contradiction, consequence = caplog.records
+    assert contradiction.getMessage() == (
+        f"{endpoint.url} counts 25 tokens in plain texts where the tokenizer made of the "
+        "vocabulary it tells counts 22: that is not the model's, and is not used"
     )
+    assert "does not tell the tokenizer of 'all-minilm'" in consequence.getMessage()
 
 
 def test_a_file_that_contradicts_the_server_is_named_and_not_used(
@@ -234,8 +235,8 @@ def test_a_file_that_contradicts_the_server_is_named_and_not_used(
     endpoint.counts = lambda text: len(text.split()) + 3
     path = str(own_tokenizer())
     assert find(client, settings, tokenizer=path).tokenizer is None
-    (record,) = caplog.records
-    assert f"made from {path} counts 22" in record.getMessage()
+    assert f"made of {path} counts 22" in caplog.records[0].getMessage()
+    assert len(caplog.records) == 2
 
 
 def test_a_server_that_does_not_count_contradicts_no_vocabulary(
@@ -329,3 +330,42 @@ def test_what_is_asked_are_plain_words_only(
     find(client, settings)
     sent = [each.body["input"] for each in endpoint.exchanges if each.path == "/api/embed"]
     assert sent == [list(PLAIN_TEXTS), [PROBE_WORD * 600], [PROBE_WORD * 257]]
+
+
+def test_where_a_file_contradicts_the_server_the_vocabulary_it_tells_is_taken(
+    endpoint: ScriptedEndpoint, client: Client, settings: Endpoint, tmp_path: Path
+) -> None:
+    endpoint.vocabulary = WORDS
+    by_letter = Tokenizer(models.BPE())
+    by_letter.add_tokens(list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ "))
+    by_letter.save(str(tmp_path / "tokenizer.json"))
+    found = find(client, settings, tokenizer=str(tmp_path / "tokenizer.json")).tokenizer
+    assert found is not None
+    assert found.origin == "server"
+
+
+def test_a_server_that_takes_texts_that_are_too_long_tells_by_its_count_what_it_reads(
+    endpoint: ScriptedEndpoint, client: Client, settings: Endpoint
+) -> None:
+    endpoint.context, endpoint.refuses = 128, False
+    found = find(client, settings)
+    assert (found.context, found.context_source, found.refuses) == (128, "probed", False)
+
+
+def test_that_texts_may_be_cut_unseen_is_told(
+    endpoint: ScriptedEndpoint,
+    client: Client,
+    settings: Endpoint,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    endpoint.refuses = False
+    find(client, settings)
+    assert any("cannot be told of every text" in one.getMessage() for one in caplog.records)
+
+
+def test_texts_that_are_too_long_cannot_fail_where_the_server_takes_them_unseen(
+    endpoint: ScriptedEndpoint, client: Client, settings: Endpoint
+) -> None:
+    endpoint.refuses = False
+    with pytest.raises(errors.ConfigError, match=r"tokens\.on_too_long cannot be 'fail'"):
+        find(client, settings, on_too_long="fail")

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pytest
 
 from embed_pipeline import __version__
 from embed_pipeline.endpoint import Endpoint
@@ -62,12 +61,11 @@ def test_the_settings_of_tokens_and_where_the_context_is_from_are_told() -> None
     assert found["query_prefix"] == "search_query: "
 
 
-@pytest.mark.parametrize(("path", "origin"), [(None, "server"), ("/models/tokenizer.json", "file")])
-def test_a_tokenizer_is_told_by_its_hash_and_not_by_its_path(path: str | None, origin: str) -> None:
+def test_a_tokenizer_is_told_by_its_hash_and_where_it_is_from() -> None:
     tokenizer = from_model_info(model_info(WORDS))
-    found = of("0.24.0", Limits(256, "server", True, tokenizer), Tokens(tokenizer=path))
+    found = of("0.24.0", Limits(256, "server", True, tokenizer))
     assert found["tokenizer"] == {
-        "from": origin,
+        "from": "server",
         "sha256": "ec21c2af04ba39f3f49e6f1e8eef07ce7da16c265c3cf80fc4683e6f93a608b8",
     }
 

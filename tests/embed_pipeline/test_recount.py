@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from embed_pipeline import interrupt
 from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.records import TokenCountSource
-from embed_pipeline.recount import Sampled, Sampler, lowest, rank_of, recount
+from embed_pipeline.recount import Sampled, Sampler, contradicted, lowest, rank_of, recount
 from tests.support.scripted import ScriptedEndpoint, error
 
 ONCE = Retry(attempts=1)
@@ -152,3 +152,15 @@ def test_a_stop_ends_the_asking(endpoint: ScriptedEndpoint) -> None:
     interrupt.request_stop(15)
     assert asked(endpoint, row("one", 3)) == {}
     assert endpoint.requests == []
+
+
+def test_verified_counts_that_a_sample_contradicts_are_told() -> None:
+    told = contradicted({"verified": {"asked": 91, "agreed": 14}})
+    assert told is not None
+    assert told.startswith("only 14 of 91 verified token counts were confirmed")
+
+
+def test_a_sample_that_confirms_most_counts_says_nothing() -> None:
+    assert contradicted({"verified": {"asked": 100, "agreed": 90}}) is None
+    assert contradicted({"estimated": {"asked": 100, "agreed": 0}}) is None
+    assert contradicted({}) is None

@@ -62,12 +62,12 @@ def test_a_text_of_an_unknown_tokenizer_is_sent_once_more_to_be_cut(
     assert (effort.requests, effort.tokens) == (1, 6)
 
 
-def test_where_the_endpoint_does_not_count_a_cut_text_has_no_count(
+def test_where_the_endpoint_does_not_count_a_cut_text_has_as_many_tokens_as_are_read(
     endpoint: ScriptedEndpoint, client: Client
 ) -> None:
     endpoint.context, endpoint.tells_count = 6, False
     result = embed_head(client, refused(NUMBERS), sizing(6), Effort())
-    assert result[1:] == (0, "estimated", True)
+    assert result[1:] == (6, "estimated", True)
 
 
 def test_where_even_cutting_is_refused_the_longest_head_that_is_accepted_is_found(

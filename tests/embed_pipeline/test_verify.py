@@ -264,3 +264,11 @@ def test_a_dataset_on_an_object_store_is_verified(s3: str) -> None:
     files.delete(files.join(out, manifest.data[1].path))
     (found,) = verify(out, manifest).problems
     assert (found.file, found.what) == (manifest.data[1].path, "it is missing")
+
+
+def test_verified_counts_that_the_sample_contradicted_are_a_problem(
+    tmp_path: Path, made: Manifest
+) -> None:
+    sample = {"verified": {"asked": 10, "agreed": 3}}
+    (found,) = problems(tmp_path, made.model_copy(update={"recount": sample}))
+    assert found.startswith("manifest.json: only 3 of 10 verified token counts were confirmed")

@@ -146,7 +146,7 @@ def test_all_a_manifest_tells_of_its_making_is_shown(tmp_path: Path, made: Manif
         ("prefix", '"search_document: "'),
         ("query_prefix", '"search_query: "'),
         ("on_too_long", "chunk"),
-        ("tokenizer", f"from the server, {'ab' * 32}"),
+        ("tokenizer", f"from the server, sha256 {'ab' * 8}"),
         ("embed_pipeline", __version__),
         ("recount", "90 of 90 verified rows agreed when they were sent alone"),
         ("", "3 of 10 estimated rows agreed when they were sent alone"),

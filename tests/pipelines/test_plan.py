@@ -184,7 +184,7 @@ def test_processes_that_send_requests_are_counted(flags: list[str], expected: in
 
 def test_a_corpus_without_documents_cannot_be_planned(job: Planned) -> None:
     job.documents(" ", "")
-    with pytest.raises(ConfigError, match="2 of 2 rows that were read are none"):
+    with pytest.raises(ConfigError, match="2 rows were read, and 2 of them are no"):
         job.plan()
 
 
