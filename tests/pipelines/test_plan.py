@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from embed_pipeline import forecast
 from embed_pipeline.corpus import find_files
-from embed_pipeline.errors import ConfigError, InterruptedJobError
+from embed_pipeline.errors import ConfigError, ConnectionFailed, InterruptedJobError
 from embed_pipeline.job import Job, JobFile
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.pipelines.embed_corpus import described
@@ -214,3 +215,11 @@ def test_a_signal_ends_it_without_a_plan(job: Planned, endpoint: ScriptedEndpoin
         job.plan()
     assert caught.value.exit_code == 143
     assert not (job.out / "plan.json").exists()
+
+
+def test_an_endpoint_that_is_not_there_is_told_before_the_trial_run(job: Planned) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        job.settings["endpoint"]["url"] = f"http://127.0.0.1:{free.getsockname()[1]}"
+    job.settings["retry"] = {"attempts": 30}
+    with pytest.raises(ConnectionFailed, match="/api/version"):
+        job.plan()
