@@ -8,38 +8,37 @@ T = TypeVar("T")
 class Batcher(Generic[T]):
     """Collect elements into batches, in order.
 
-    A batch never holds more than `max_count` elements, and never more than `max_sizes` unless a
-    single element is larger; it is never empty.
+    A batch never holds more than `max_count` elements, and never more than `max_size` and
+    `max_weight` unless a single element is larger; it is never empty.
 
     Args:
         max_count: Elements in a batch, at most.
-        max_sizes: Sizes of a batch, at most, each in the unit the elements' sizes are given in.
+        max_size: Size of a batch, at most, in the unit the sizes are given in.
+        max_weight: Weight of a batch, at most, in the unit the weights are given in.
     """
 
-    def __init__(self, max_count: int, *max_sizes: int) -> None:
+    def __init__(self, max_count: int, max_size: int, max_weight: int = 0) -> None:
         self._max_count = max_count
-        self._max_sizes = max_sizes
+        self._max_size = max_size
+        self._max_weight = max_weight
         self._elements: list[T] = []
-        self._sizes = [0] * len(max_sizes)
+        self._size = 0
+        self._weight = 0
 
-    def add(self, element: T, *sizes: int) -> list[T] | None:
-        """Take an element of these sizes; return the batch this completes, or None."""
-        grown = [sum(pair) for pair in zip(self._sizes, sizes, strict=True)]
-        if self._elements and any(
-            size > most for size, most in zip(grown, self._max_sizes, strict=True)
-        ):
+    def add(self, element: T, size: int, weight: int = 0) -> list[T] | None:
+        """Take an element; return the batch this completes, or None."""
+        self._size += size
+        self._weight += weight
+        if self._elements and (self._size > self._max_size or self._weight > self._max_weight):
             full = self.flush()
             self._elements.append(element)
-            self._sizes = list(sizes)
+            self._size, self._weight = size, weight
             return full
         self._elements.append(element)
-        self._sizes = grown
-        if len(self._elements) >= self._max_count:
-            return self.flush()
-        return None
+        return self.flush() if len(self._elements) >= self._max_count else None
 
     def flush(self) -> list[T]:
         """Return what has been collected, which may be nothing, and start anew."""
         elements, self._elements = self._elements, []
-        self._sizes = [0] * len(self._max_sizes)
+        self._size = self._weight = 0
         return elements

@@ -221,7 +221,8 @@ def _held_against_plan(target: Target, finished: str) -> dict[str, float] | None
     if target.expected is None:
         return None
     took = datetime.fromisoformat(finished) - datetime.fromisoformat(target.started)
-    return {**target.expected, "actual_seconds": round(took.total_seconds(), 1)}
+    seconds = {**target.expected, "actual_seconds": took.total_seconds()}
+    return {name: round(value, 1) for name, value in seconds.items()}
 
 
 def _counts(merged: Sequence[Merged], failed: Sequence[PartFile], written: Written) -> Counts:

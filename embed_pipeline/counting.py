@@ -45,6 +45,7 @@ def attributed(
     counted: Sequence[int] | None,
     *,
     may_be_cut: bool = False,
+    most: int | None = None,
 ) -> list[Count]:
     """Return what each text of a request cost.
 
@@ -66,6 +67,7 @@ def attributed(
         texts: The request's texts, as sent.
         counted: The tokens counted here, or None where the tokenizer is not known.
         may_be_cut: Whether the endpoint may have cut texts unseen.
+        most: Tokens a text may have: none gets more of a difference.
     """
     if total is None:
         by_length = [max(1, len(text) // CHARACTERS_A_TOKEN) for text in texts]
@@ -78,14 +80,19 @@ def attributed(
     difference = total - sum(counted)
     if difference == 0:
         return [Count(one, "verified") for one in counted]
-    weights = [split_otherwise(text) for text in texts]
+    odd = [split_otherwise(text) for text in texts]
+    full = most if most is not None and difference > 0 else None
+    weights = [
+        0 if full is not None and one >= full else weight
+        for one, weight in zip(counted, odd, strict=True)
+    ]
     cut = may_be_cut and difference < 0
     explained = None if cut else explained_by(counted, weights, difference)
     if explained is None:
         return [Count(share, "estimated") for share in shared_out(total, counted)]
     return [
         Count(tokens, "estimated" if weight else "verified")
-        for tokens, weight in zip(explained, weights, strict=True)
+        for tokens, weight in zip(explained, odd, strict=True)
     ]
 
 

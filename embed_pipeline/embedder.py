@@ -61,16 +61,18 @@ class Embedder:
         """Prefix and count texts, and cut or refuse what is too long; see `Sizing.prepare`."""
         return self._found_sizing().prepare(texts)
 
-    def weight(self, text: Prepared) -> int:
-        """Return the tokens a text takes of a request's bound, as far as that is known.
+    def weights(self, texts: Sequence[Prepared]) -> list[int]:
+        """Return the tokens each text takes of a request's bound, as far as they are known.
 
         A text that was not counted takes nothing, unless it may be too long: then more than all, so
         that it goes alone.
         """
-        if text.tokens is not None:
-            return text.tokens
-        alone = self._found_sizing().may_be_too_long(text)
-        return self._batching.max_tokens + 1 if alone else 0
+        sizing = self._found_sizing()
+        alone = self._batching.max_tokens + 1
+        return [
+            (alone if sizing.may_be_too_long(text) else 0) if text.tokens is None else text.tokens
+            for text in texts
+        ]
 
     def submit(self, texts: Sequence[Prepared]) -> Future[Outcome]:
         """Start embedding one request; `embed_texts` says what the future brings."""

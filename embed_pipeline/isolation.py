@@ -118,9 +118,10 @@ def _vectors(tries: Tries, texts: Sequence[Prepared], sizing: Sizing) -> list[Ve
     """Return each text's vector, its tokens, and whether it was cut."""
     vectors, total, _, _ = tries.answer
     counts = sizing.counts(total, texts)
+    truncated = sizing.truncated(texts, counts)
     return [
-        Vector(vector, count.tokens, count.source, sizing.is_truncated(text, count))
-        for vector, count, text in zip(vectors, counts, texts, strict=True)
+        Vector(vector, *count, cut)
+        for vector, count, cut in zip(vectors, counts, truncated, strict=True)
     ]
 
 

@@ -167,7 +167,7 @@ class _OpenPart:
         self._origins: list[pa.RecordBatch] = []
         self._tokens = 0
         self._sources: Counter[str] = Counter()
-        self._truncated: Counter[str] = Counter()
+        self._truncated: Counter[bool | None] = Counter()
 
     def add(self, batch: pa.RecordBatch, rows: Sequence[Embedded]) -> None:
         """Take a batch; write a row group when enough has come."""
@@ -176,7 +176,7 @@ class _OpenPart:
         self._origins.append(schema.origins(rows))
         self._tokens += sum(row.token_count for row in rows)
         self._sources.update(row.token_count_source for row in rows)
-        self._truncated.update(TRUNCATED[row.truncated] for row in rows)
+        self._truncated.update([row.truncated for row in rows])
         if self._group_bytes >= GROUP_BYTES:
             self._write_group()
 
@@ -202,7 +202,7 @@ class _OpenPart:
             dict(self._sources),
             self._origins_path,
             self._first,
-            truncated=dict(self._truncated),
+            truncated={TRUNCATED[value]: count for value, count in self._truncated.items()},
         )
 
     def _write_group(self) -> None:

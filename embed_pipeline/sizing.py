@@ -96,14 +96,20 @@ class Sizing:
             with self._lock:
                 self.limits = self.limits._replace(tokenizer=None)
             return attributed(total, sent, None)
-        return attributed(total, sent, counted, may_be_cut=not self.limits.refuses)
+        return attributed(
+            total, sent, counted, may_be_cut=not self.limits.refuses, most=self.limits.context
+        )
 
-    def is_truncated(self, text: Prepared, count: Count) -> bool | None:
-        """Tell whether the vector of a text that was accepted whole is that of its head only."""
+    def truncated(self, texts: Sequence[Prepared], counts: Sequence[Count]) -> list[bool | None]:
+        """Tell of texts that were accepted whether each vector is that of the text's head only."""
+        if self.limits.refuses:
+            return [text.cut for text in texts]
+        return [self._may_be_cut(*pair) for pair in zip(texts, counts, strict=True)]
+
+    def _may_be_cut(self, text: Prepared, count: Count) -> bool | None:
+        """Tell of a text whether the endpoint may have cut it unseen."""
         if text.cut:
             return True
-        if self.limits.refuses:
-            return False
         known = self.limits.tokenizer is not None or self.limits.context_source != "assumed"
         exact = count.source in ("server", "verified")
         short = count.tokens < self.limits.context or count.tokens == text.tokens

@@ -33,14 +33,8 @@ class Done(NamedTuple, Generic[T]):
     result: Vector | Failure
 
 
-class _Waiting(NamedTuple, Generic[T]):
-    """Hold one document, by its place in the stream, whose text is ready to be sent."""
-
-    place: int
-    document: Document
-    tag: T
-    text: Prepared
-
+# A document by its place in the stream, whose text is ready to be sent.
+_Waiting = tuple[int, Document, T, Prepared]
 
 WINDOW = 8  # requests among which texts of similar length are brought together
 
@@ -62,7 +56,9 @@ class EmbedStream(Generic[T]):
         self._embedder = embedder
         self._batching = batching
         self._observe = observe
-        self._incoming: Batcher[tuple[Document, T]] | None = None
+        self._incoming: list[tuple[Document, T]] = []
+        self._incoming_chars = 0
+        self._window = 0  # texts that are counted at once; known once the endpoint is
         self._ready: Batcher[_Waiting[T]] = Batcher(
             batching.max_texts, batching.max_chars, batching.max_tokens
         )
@@ -72,28 +68,28 @@ class EmbedStream(Generic[T]):
         self._done: dict[int, Done[T]] = {}  # by place, what waits for an earlier one
         self._given = 0
 
-    def add(self, document: Document, tag: T) -> list[Done[T]]:
+    def add(self, document: Document, tag: T) -> Sequence[Done[T]]:
         """Take a document and what belongs to it; return what is done meanwhile.
 
         Raises:
             EndpointError, ConfigError: As `embed_texts` and `find_limits` do.
         """
-        if self._incoming is None:
-            requests = WINDOW if self._embedder.groups else 1
-            batching = self._batching
-            self._incoming = Batcher(requests * batching.max_texts, requests * batching.max_chars)
-        incoming = self._incoming.add((document, tag), len(document.text))
-        if incoming is not None:
-            self._prepare(incoming)
-        elif self._under_way and self._under_way[0][1].done():
-            self._collect()
+        if not self._window:
+            self._window = WINDOW if self._embedder.groups else 1
+            self._most_texts = self._window * self._batching.max_texts
+            self._most_chars = self._window * self._batching.max_chars
+        self._incoming.append((document, tag))
+        self._incoming_chars += len(document.text)
+        few = len(self._incoming) < self._most_texts
+        if few and self._incoming_chars < self._most_chars:
+            return ()
+        self._prepare()
         return self._in_order()
 
     def finish(self) -> Iterator[Done[T]]:
         """Send what is buffered, and wait for every answer."""
-        incoming = self._incoming.flush() if self._incoming else []
-        if incoming:
-            self._prepare(incoming)
+        if self._incoming:
+            self._prepare()
         ready = self._ready.flush()
         if ready:
             self._submit(ready)
@@ -102,18 +98,24 @@ class EmbedStream(Generic[T]):
             self._collect()
             yield from self._in_order()
 
-    def _prepare(self, incoming: list[tuple[Document, T]]) -> None:
+    def _prepare(self) -> None:
         """Make documents ready to be sent, and send the requests they complete."""
+        incoming, self._incoming, self._incoming_chars = self._incoming, [], 0
         prepared = self._embedder.prepare([document.text for document, _ in incoming])
         ready: list[_Waiting[T]] = []
-        for (document, tag), text in zip(incoming, prepared, strict=True):
-            place, self._prepared = self._prepared, self._prepared + 1
+        for place, ((document, tag), text) in enumerate(
+            zip(incoming, prepared, strict=True), self._prepared
+        ):
             if isinstance(text, TextTooLong):
                 self._done[place] = Done(document, tag, "", Failure(text, 0))
             else:
-                ready.append(_Waiting(place, document, tag, text))
-        for one in self._grouped(ready):
-            full = self._ready.add(one, len(one.text.text), self._embedder.weight(one.text))
+                ready.append((place, document, tag, text))
+        self._prepared += len(incoming)
+        ready = self._grouped(ready)
+        texts = [text for _, _, _, text in ready]
+        weights = self._embedder.weights(texts)
+        for one, text, weight in zip(ready, texts, weights, strict=True):
+            full = self._ready.add(one, len(text.text), weight)
             if full is not None:
                 self._submit(full)
 
@@ -132,7 +134,7 @@ class EmbedStream(Generic[T]):
         waited = len(self._under_way) >= self._batching.in_flight
         if waited:
             self._under_way[0][1].exception()  # wait, but send before the rows go on
-        self._under_way.append((batch, self._embedder.submit([one.text for one in batch])))
+        self._under_way.append((batch, self._embedder.submit([text for _, _, _, text in batch])))
         if waited:
             self._collect()
 
@@ -141,18 +143,21 @@ class EmbedStream(Generic[T]):
         batch, future = self._under_way.popleft()
         results, effort = future.result()
         self._observe(results, effort)
-        for one, result in zip(batch, results, strict=True):
-            self._done[one.place] = Done(one.document, one.tag, one.text.text, result)
+        for (place, document, tag, text), result in zip(batch, results, strict=True):
+            self._done[place] = Done(document, tag, text.text, result)
 
     def _in_order(self) -> list[Done[T]]:
         """Return what is done, as far as nothing before it is missing."""
+        waiting, place = self._done, self._given
         found = []
-        while self._given in self._done:
-            found.append(self._done.pop(self._given))
-            self._given += 1
+        while place in waiting:
+            found.append(waiting.pop(place))
+            place += 1
+        self._given = place
         return found
 
 
 def _length(one: _Waiting[T]) -> int:
     """Return what texts are grouped by: tokens, or characters where those are not known."""
-    return len(one.text.text) if one.text.tokens is None else one.text.tokens
+    text = one[3]
+    return len(text.text) if text.tokens is None else text.tokens

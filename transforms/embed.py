@@ -170,7 +170,8 @@ class EmbedDoFn(beam.DoFn):
             document, error = Document("", str(element)), wrong
         if error is not None:
             return [self._failed(windowed, failed_document(document, error))]
-        return [self._record(done) for done in self._stream.add(document, windowed)]
+        done = self._stream.add(document, windowed)
+        return [self._record(one) for one in done] if done else ()
 
     @no_annotations
     def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:

@@ -45,11 +45,6 @@ def test_what_is_too_large_by_one_size_goes_alone() -> None:
     assert batcher.flush() == ["c"]
 
 
-def test_without_a_size_only_the_count_bounds() -> None:
-    batcher: Batcher[str] = Batcher(2)
-    assert [batcher.add("a"), batcher.add("b"), batcher.add("c")] == [None, ["a", "b"], None]
-
-
 def test_flushing_nothing_gives_nothing() -> None:
     assert Batcher[int](2, 2).flush() == []
 

@@ -143,3 +143,8 @@ def test_a_difference_too_large_for_the_texts_that_are_split_otherwise_is_not_th
 def test_where_texts_may_be_cut_unseen_a_smaller_sum_makes_every_count_an_estimate() -> None:
     counts = attributed(7, ["plain words", "a = b"], [4, 5], may_be_cut=True)
     assert {count.source for count in counts} == {"estimated"}
+
+
+def test_a_text_that_has_as_many_tokens_as_may_be_gets_no_more() -> None:
+    counts = attributed(18, ["caf\u00e9 " * 8, "\u201cquoted\u201d"], [10, 5], most=10)
+    assert counts == [Count(10, "estimated"), Count(8, "estimated")]

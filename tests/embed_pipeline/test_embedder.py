@@ -93,7 +93,7 @@ def test_a_text_weighs_its_tokens_and_one_that_may_be_too_long_more_than_a_reque
     endpoint.context = endpoint.told_context = 10
     where, _, retry, settings = settings_of(endpoint)
     found = Embedder(where, Batching(max_tokens=100), retry, settings)
-    assert found.weight(Prepared(text, tokens, False, text)) == weight
+    assert found.weights([Prepared(text, tokens, False, text)]) == [weight]
     found.close()
 
 

@@ -46,16 +46,12 @@ def expected(identities: list[str], count: int) -> list[Sampled]:
 
 
 def test_a_rank_is_the_same_in_every_run() -> None:
-    assert [rank_of(identity) for identity in ("", "a", "é")] == [
-        0xE4A6A0577479B2B4,
-        0x40F89E395B66422F,
-        0xCB1ABF8BEFF3192F,
-    ]
+    assert [rank_of(identity) for identity in ("", "a", "é")] == [0, 0xE8B7BE43, 0x0E048D3E]
 
 
 def test_ranks_are_evenly_spread() -> None:
     ranks = [rank_of(f"document {number}") for number in range(4000)]
-    quarters = [sum(rank >> 62 == quarter for rank in ranks) for quarter in range(4)]
+    quarters = [sum(rank >> 30 == quarter for rank in ranks) for quarter in range(4)]
     assert min(quarters) > 900
 
 

@@ -273,7 +273,7 @@ def test_a_text_that_was_cut_here_is_truncated_whatever_else(
     source: ContextSource, tokenizer: ModelTokenizer | None, refuses: bool, count: Count
 ) -> None:
     found = sizing(tokenizer=tokenizer, refuses=refuses, source=source)
-    assert found.is_truncated(prepared("one two", 4, cut=True), count) is True
+    assert found.truncated([prepared("one two", 4, cut=True)], [count]) == [True]
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -284,7 +284,7 @@ def test_what_a_server_that_refuses_has_accepted_is_whole_whatever_else(
     source: ContextSource, tokens: int, kind: TokenCountSource, tokenizer: ModelTokenizer | None
 ) -> None:
     found = sizing(tokenizer=tokenizer, source=source)
-    assert found.is_truncated(prepared("one two"), Count(tokens, kind)) is False
+    assert found.truncated([prepared("one two")], [Count(tokens, kind)]) == [False]
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_what_a_server_that_may_cut_unseen_has_accepted_is_whole_only_where_coun
 ) -> None:
     text = prepared("x" * 10, count.tokens if tokenizer else None)
     found = sizing(tokenizer=tokenizer, refuses=False, source=source)
-    assert found.is_truncated(text, count) is truncated
+    assert found.truncated([text], [count]) == [truncated]
 
 
 def test_a_smaller_context_is_learned_and_said(caplog: pytest.LogCaptureFixture) -> None:

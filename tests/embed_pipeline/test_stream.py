@@ -195,18 +195,6 @@ def test_as_many_requests_are_under_way_as_allowed_and_no_more(
     assert max(stream.embedder.under_way) == 2
 
 
-def test_what_has_come_back_is_returned_with_the_next_document(
-    endpoint: ScriptedEndpoint, opened: Opener
-) -> None:
-    stream = opened(max_texts=2, in_flight=2)
-    for text in ("a", "b", "c"):
-        stream.add(text)
-    assert stream.add("d") == []
-    stream.embedder.futures[0].result()
-    assert [one.sent for one in stream.add("e")] == ["a", "b"]
-    assert [one.sent for one in stream.stream.finish()] == ["c", "d", "e"]
-
-
 def test_each_request_is_observed_once_from_the_thread_that_adds(opened: Opener) -> None:
     stream = opened(max_texts=2)
     stream.all(["a", "b", "c d", "e", "f"])

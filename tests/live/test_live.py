@@ -67,3 +67,24 @@ def test_a_job_runs_unchanged(tmp_path: Path) -> None:
     assert manifest.counts.tokens == 8 + 8 + 7 + 5
     assert pq.read_table(tmp_path / "out" / "data").num_rows == len(TEXTS)
     assert command("search", str(tmp_path / "out"), "csv", "-k", "1").split()[1] == "2"
+
+
+def test_counts_and_truncation_are_what_the_server_says_of_each_text_alone(tmp_path: Path) -> None:
+    texts = [*TEXTS, "word " * 300, "caf\u00e9 " * 300, "\u201cquoted\u201d words", "a + b = c"]
+    corpus = tmp_path / "corpus.jsonl"
+    rows = ({"id": str(number), "text": text} for number, text in enumerate(texts))
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command(
+        "run",
+        "configs/local.yaml",
+        f"--set=job.corpus.files={corpus}",
+        f"--set=job.output.path={tmp_path / 'out'}",
+    )
+    table = pq.read_table(tmp_path / "out" / "data").to_pylist()
+    found = {row["text"]: row for row in table}
+    with Client(Endpoint(url=address.from_environment(), model="all-minilm")) as client:
+        for text in TEXTS:
+            count = client.embed([text]).answer.token_count
+            assert (found[text]["token_count"], found[text]["truncated"]) == (count, False)
+    assert [found[text]["truncated"] for text in texts[4:]] == [True, True, False, False]
+    assert max(row["token_count"] for row in table) <= 256

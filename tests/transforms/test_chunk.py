@@ -12,6 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_pipeline
 from apache_beam.transforms.window import FixedWindows, IntervalWindow, TimestampedValue
 
+from embed_pipeline import interrupt
 from embed_pipeline.chunking import Chunking
 from embed_pipeline.corpus import Corpus
 from embed_pipeline.embedded.weights import fetch, locate
@@ -258,3 +259,11 @@ def test_several_threads_of_workers_lose_nothing(
         f"d{number}#{piece}" for number in range(60) for piece in (0, 1)
     )
     assert not [each for each in threading.enumerate() if each.name.startswith("embed_")]
+
+
+def test_once_a_stop_is_asked_for_no_further_piece_is_passed_on(
+    endpoint: ScriptedEndpoint, tokens: Tokens, tmp_path: Path
+) -> None:
+    interrupt.request_stop(15)
+    found = run(tmp_path, [Document("d", WORDS * 20)], ChunkText(*how(endpoint, tokens)))
+    assert found["documents"] == []
