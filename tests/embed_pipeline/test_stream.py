@@ -48,7 +48,7 @@ class Stream:
 
     def add(self, text: str) -> list[Done[int]]:
         self._added += 1
-        return self.stream.add(Document(f"id of {text}", text), self._added)
+        return list(self.stream.add(Document(f"id of {text}", text), self._added))
 
     def all(self, texts: Sequence[str]) -> list[Done[int]]:
         done = [one for text in texts for one in self.add(text)]
