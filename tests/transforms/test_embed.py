@@ -1,10 +1,9 @@
 """The embed step in a pipeline: order, windows, bounds, failures, metrics."""
 
-import pickle
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -29,6 +28,7 @@ from embed_pipeline.transforms.chunk import ChunkResult
 from embed_pipeline.transforms.embed import EmbedDoFn, EmbedText
 from embed_pipeline.transforms.metrics import NAMESPACE
 from embed_pipeline.transforms.read import ReadResult
+from tests.support.collecting import Collect, seen
 from tests.support.scripted import (
     DIGEST,
     WORDS,
@@ -43,40 +43,6 @@ from tests.support.scripted import (
 ONCE = Retry(attempts=1)
 PLAIN = Tokens(on_too_long="fail", recount=0)  # nothing is sent but what the documents need
 TOO_LONG = "the input length exceeds the context length"
-
-
-class Seen(NamedTuple):
-    """Hold an element as it came out of a step."""
-
-    value: Any
-    timestamp: float
-    window: object
-
-
-class Collect(beam.DoFn):
-    """Write each element to a file, in the order in which they come."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def process(
-        self,
-        element: Any,
-        timestamp: Any = beam.DoFn.TimestampParam,
-        window: Any = beam.DoFn.WindowParam,
-    ) -> None:
-        with self.path.open("ab") as stream:
-            pickle.dump(tuple(Seen(element, float(timestamp), window)), stream)
-
-
-def seen(path: Path) -> list[Seen]:
-    """Return what was collected in a file."""
-    found = []
-    if path.exists():
-        with path.open("rb") as stream:
-            while stream.peek(1):
-                found.append(Seen(*pickle.load(stream)))  # noqa: S301 (our own bytes)
-    return found
 
 
 def settings(endpoint: ScriptedEndpoint, **values: Any) -> Endpoint:
