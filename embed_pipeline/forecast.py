@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 
 from embed_pipeline import files
+from embed_pipeline.endpoint import EMBEDDED
 
 PLAN = "plan.json"
-EMBEDDED = "embedded"
 _SPEED = ("max_texts", "max_chars", "max_tokens", "in_flight")  # of batching, as far as it has them
 
 

@@ -52,7 +52,8 @@ def find_limits(client: Client, endpoint: Endpoint, tokens: Tokens) -> Limits:
     """Ask an endpoint, whose model is loaded, what bounds a text.
 
     Raises:
-        ConfigError: `tokens.tokenizer` is no tokenizer, or the prefix leaves no room for a text.
+        ConfigError: `tokens.tokenizer` is no tokenizer, the prefix leaves no room for a text, or
+            texts that are too long are to fail where the endpoint takes them unseen.
         EndpointError: The endpoint does not answer.
     """
     tokenizer = _tokenizer(client, endpoint, tokens)

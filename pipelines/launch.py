@@ -76,11 +76,7 @@ def run_job(
     ownership.check_writable(job.output)
     scan = infer(job.corpus, files)
     check_names(scan.types, [*job.output.taken, *(CHUNK_TYPES if job.chunks else ())])
-    without_prefix = prefixes.warning(
-        job.endpoint.model, job.tokens.prefix, job.tokens.query_prefix
-    )
-    if without_prefix:
-        terminal.warn(without_prefix)
+    warn_of_prefixes(job, terminal)
     with terminal.telling_warnings(), locate.opened(job.endpoint) as endpoint:
         digest = preflight(endpoint, terminal) if local else ""
         job = job.model_copy(
@@ -98,6 +94,13 @@ def _build_only(job: Job) -> None:
         output = job.output.model_copy(update={"path": nowhere})
         job = job.model_copy(update={"output": output})
         embed_corpus.build(beam.Pipeline(runner=DEFAULT_RUNNER), job)
+
+
+def warn_of_prefixes(job: Job, terminal: Terminal) -> None:
+    """Say so where the model was trained with prefixes and the job gives none."""
+    missing = prefixes.warning(job.endpoint.model, job.tokens.prefix, job.tokens.query_prefix)
+    if missing:
+        terminal.warn(missing)
 
 
 def preflight(endpoint: Endpoint, terminal: Terminal) -> str:

@@ -19,7 +19,6 @@ from embed_pipeline import (
     interrupt,
     locate,
     ownership,
-    prefixes,
 )
 from embed_pipeline.attributes import check_names
 from embed_pipeline.chunking import CHUNK_TYPES
@@ -31,7 +30,7 @@ from embed_pipeline.job import Job, JobFile
 from embed_pipeline.limits import Limits
 from embed_pipeline.measuring import IN_FLIGHT, Measured, Rate, Setting, measure
 from embed_pipeline.pipelines import embed_corpus
-from embed_pipeline.pipelines.launch import preflight
+from embed_pipeline.pipelines.launch import preflight, warn_of_prefixes
 from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
 from embed_pipeline.pipelines.plan_report import print_plan
 from embed_pipeline.pipelines.terminal import Terminal
@@ -82,11 +81,7 @@ def plan_job(
     options = beam_options(job_file.beam, flags)
     job = job_file.job
     _tell_refusal(job, options, terminal)
-    without_prefix = prefixes.warning(
-        job.endpoint.model, job.tokens.prefix, job.tokens.query_prefix
-    )
-    if without_prefix:
-        terminal.warn(without_prefix)
+    warn_of_prefixes(job, terminal)
     files = corpus.find_files(job.corpus)
     ownership.check_apart(job.output, files)
     ownership.check_writable(job.output)
