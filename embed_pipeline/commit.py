@@ -202,6 +202,7 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         columns={field.name: str(field.type) for field in schema},
         counts=counts,
         recount=written.recount,
+        effort=written.effort,
         plan=_held_against_plan(target, finished),
         data=data,
         failures=failure_files,

@@ -30,6 +30,7 @@ def keep(run: Run, job: Mapping[str, Any], written: Written) -> None:
         "failures": [part._asdict() for part in written.failures],
         "recount": written.recount,
         "chunked": written.chunked,
+        "effort": written.effort,
     }
     files.write_bytes(files.join(run.staging, KEPT), orjson.dumps(found))
 
@@ -57,6 +58,7 @@ def find_kept(path: str, job: Mapping[str, Any], digest: str) -> Kept | None:
                 failures,
                 found["recount"],
                 found["chunked"],
+                found["effort"],
             )
             return Kept(run, written)
     return None

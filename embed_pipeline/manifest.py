@@ -58,11 +58,30 @@ class Counts(BaseModel):
         return server > 0 or self.failed - server > fraction * self.documents
 
 
+class Retried(BaseModel):
+    """Tell of one time that failed documents were tried again; times are RFC 3339 in UTC.
+
+    `tried` documents were sent, `succeeded` of them are rows now. The endpoint is where that was,
+    without secrets: one with the model and the canary's vectors of the provenance.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    started: str
+    finished: str
+    tried: int
+    succeeded: int
+    endpoint: str
+    endpoint_version: str
+    embed_pipeline: str
+
+
 class Manifest(BaseModel):
     """Describe a complete dataset; times are RFC 3339 in UTC.
 
-    `recount` tells how many token counts a sample of rows confirmed, by token_count_source; `plan`
-    holds what `embed-pipeline plan` had expected of this job against what it took, in seconds.
+    `recount` tells how many token counts a sample of rows confirmed, by token_count_source;
+    `effort` what it took: requests, retries, seconds (see `outcomes.Effort`); `plan` holds what `embed-pipeline plan` had expected of this job against what it took, in seconds.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,9 +95,11 @@ class Manifest(BaseModel):
     columns: Mapping[str, str]
     counts: Counts
     recount: Mapping[str, Mapping[str, int]] = {}
+    effort: Mapping[str, float] = {}
     plan: Mapping[str, float] | None = None
     data: Sequence[DataFile]
     failures: Sequence[DataFile]
+    retried: Sequence[Retried] = ()
 
     def to_json(self) -> bytes:
         """Return the manifest as it is stored."""

@@ -1,5 +1,6 @@
 """What became of texts that were sent, and what it took."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -64,6 +65,25 @@ class Effort:
         self.throttled_s += tries.throttled_s
         self.request_ms.append(tries.wall_ms)
         self.batch_texts.append(len(tries.answer.vectors))
+
+    def totals(self) -> dict[str, float]:
+        """Return what adds up over a run, by name; times are in seconds."""
+        return {
+            "requests": self.requests,
+            "retries": self.retries,
+            "server_s": self.server_ms / 1000,
+            "load_s": self.load_ms / 1000,
+            "throttled_s": self.throttled_s,
+        }
+
+
+def added_up(tallies: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the sum of each name's numbers."""
+    total: dict[str, float] = {}
+    for tally in tallies:
+        for name, number in tally.items():
+            total[name] = total.get(name, 0) + number
+    return total
 
 
 Outcome = tuple[list[Vector | Failure], Effort]

@@ -61,6 +61,7 @@ class Written(NamedTuple):
         failures: Files of failures.
         recount: How many token counts a sample of rows confirmed.
         chunked: How many documents were split into these, or None where there was no splitting.
+        effort: What it took; see `outcomes.Effort`.
     """
 
     provenance: dict[str, Any]
@@ -69,6 +70,7 @@ class Written(NamedTuple):
     failures: list[PartFile]
     recount: Mapping[str, Mapping[str, int]] = {}
     chunked: int | None = None
+    effort: Mapping[str, float] = {}
 
 
 class RowWriter:

@@ -23,9 +23,7 @@ from embed_pipeline import (
 )
 from embed_pipeline.attributes import check_names
 from embed_pipeline.chunking import CHUNK_TYPES
-from embed_pipeline.client import Client
-from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint, Retry
-from embed_pipeline.engine import find_digest, find_version, kind_of
+from embed_pipeline.endpoint import AUTO, EMBEDDED
 from embed_pipeline.files import FileInfo
 from embed_pipeline.job import Job, JobFile
 from embed_pipeline.manifest import read_manifest
@@ -36,6 +34,7 @@ from embed_pipeline.pipelines.options import (
     beam_options,
     runner_name,
 )
+from embed_pipeline.pipelines.preflight import preflight
 from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.scan import Scan, infer
 from embed_pipeline.staging import new_run
@@ -101,23 +100,6 @@ def warn_of_prefixes(job: Job, terminal: Terminal) -> None:
     missing = prefixes.warning(job.endpoint.model, job.tokens.prefix, job.tokens.query_prefix)
     if missing:
         terminal.warn(missing)
-
-
-def preflight(endpoint: Endpoint, terminal: Terminal) -> str:
-    """Return the model's digest; say which endpoint was taken.
-
-    Raises:
-        ConfigError: What answers is no endpoint, or does not have the model.
-    """
-    with Client(endpoint, Retry(attempts=3)) as client:
-        try:
-            version = find_version(client)
-            digest = find_digest(client, endpoint)
-        except (errors.ModelNotFound, errors.NotAnEndpoint) as error:
-            raise errors.ConfigError(str(error)) from error
-    kind = "the embedded one" if kind_of(version) == EMBEDDED else "a server"
-    terminal.say(f"endpoint: {kind} at {endpoint.masked_url}, version {version or 'unknown'}")
-    return digest
 
 
 def _run(

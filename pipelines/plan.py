@@ -30,7 +30,8 @@ from embed_pipeline.job import Job, JobFile
 from embed_pipeline.limits import Limits
 from embed_pipeline.measuring import IN_FLIGHT, Measured, Rate, Setting, measure
 from embed_pipeline.pipelines import embed_corpus
-from embed_pipeline.pipelines.launch import preflight, warn_of_prefixes
+from embed_pipeline.pipelines.launch import warn_of_prefixes
+from embed_pipeline.pipelines.preflight import preflight
 from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
 from embed_pipeline.pipelines.plan_report import print_plan
 from embed_pipeline.pipelines.terminal import Terminal

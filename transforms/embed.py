@@ -1,6 +1,6 @@
 """Embed documents: `docs | EmbedText(endpoint)`, or `docs | beam.ParDo(EmbedDoFn(endpoint))`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from embed_pipeline.endpoint import Batching, Endpoint, Retry
 from embed_pipeline.engine import inspect
 from embed_pipeline.errors import DocumentError
 from embed_pipeline.locate import check_address
-from embed_pipeline.outcomes import Failure
+from embed_pipeline.outcomes import Effort, Failure, Vector, added_up
 from embed_pipeline.provenance import provenance
 from embed_pipeline.records import Document, Embedded, Failed
 from embed_pipeline.recount import Sampler
@@ -27,7 +27,7 @@ from embed_pipeline.transforms.read import ReadResult
 from embed_pipeline.transforms.recount import Recount
 
 FAILED = "failed"
-RECEIVED = "received"
+TALLY = "tally"
 SAMPLED = "sampled"
 
 
@@ -37,7 +37,8 @@ class EmbedResult(NamedTuple):
     Attributes:
         embedded: PCollection of Embedded, in the order of the input within a bundle.
         failed: PCollection of Failed; together with `embedded` it has each document once.
-        received: PCollection of int, the documents that came in, one number a bundle.
+        tally: PCollection of dict, one a bundle: "documents", how many came in, and what it took
+            to embed them (see `outcomes.Effort`).
         provenance: PCollection of one dict, what makes the vectors (see provenance.py).
         recount: PCollection of one dict, how many counts a sample confirmed (see recount.py).
         chunked: PCollection of int, the documents that were split before, one number a bundle;
@@ -46,7 +47,7 @@ class EmbedResult(NamedTuple):
 
     embedded: PCollection
     failed: PCollection
-    received: PCollection
+    tally: PCollection
     provenance: PCollection
     recount: PCollection
     chunked: PCollection
@@ -100,17 +101,17 @@ class EmbedText(beam.PTransform):
             failures=FAILED,
         )
         done = documents | "Embed" >> beam.ParDo(dofn).with_outputs(
-            FAILED, RECEIVED, SAMPLED, main="embedded"
+            FAILED, TALLY, SAMPLED, main="embedded"
         )
         failed = (done[FAILED], *unread) | "All failed" >> beam.Flatten()
         recount = done[SAMPLED] | "Recount" >> Recount(
             self.endpoint, self.retry, self.tokens.recount if documents.is_bounded else 0
         )
-        return EmbedResult(done["embedded"], failed, done[RECEIVED], inspected, recount, chunked)
+        return EmbedResult(done["embedded"], failed, done[TALLY], inspected, recount, chunked)
 
 
 @beam.typehints.with_input_types(Any)
-@beam.typehints.with_output_types(Embedded, failed=Failed, received=int, sampled=Any)
+@beam.typehints.with_output_types(Embedded, failed=Failed, tally=Any, sampled=Any)
 class EmbedDoFn(beam.DoFn):
     """Embed single elements, in batches, with several requests under way; wires `EmbedStream`.
 
@@ -151,10 +152,11 @@ class EmbedDoFn(beam.DoFn):
     def start_bundle(self) -> None:
         """Start with nothing buffered."""
         self._stream: EmbedStream[WindowedValue] = EmbedStream(
-            self._embedder, self._batching, self._metrics.count
+            self._embedder, self._batching, self._count
         )
         self._sampler = Sampler(self._tokens.recount if self._failures else 0)
         self._received = 0
+        self._effort: dict[str, float] = {}
 
     @no_annotations
     def process(
@@ -179,7 +181,8 @@ class EmbedDoFn(beam.DoFn):
         for done in self._stream.finish():
             yield self._record(done)
         if self._failures and self._received:
-            yield TaggedOutput(RECEIVED, self._last.with_value(self._received))
+            tally = {"documents": self._received, **self._effort}
+            yield TaggedOutput(TALLY, self._last.with_value(tally))
             yield TaggedOutput(SAMPLED, self._last.with_value(self._sampler.drawn()))
 
     def teardown(self) -> None:
@@ -188,6 +191,10 @@ class EmbedDoFn(beam.DoFn):
             del self._embedder
             embedder.release(*self._settings)
         self.__dict__.pop("_stream", None)  # it holds them, too
+
+    def _count(self, results: Sequence[Vector | Failure], effort: Effort) -> None:
+        self._metrics.count(results, effort)
+        self._effort = added_up([self._effort, effort.totals()])
 
     def _record(self, done: Done[WindowedValue]) -> WindowedValue | TaggedOutput:
         """Return the row or the failure of a document."""

@@ -16,6 +16,7 @@ from embed_pipeline.commit import Merged, MergeTask, Target
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.manifest import Manifest
+from embed_pipeline.outcomes import added_up
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import check_free
 from embed_pipeline.parts import PartFile, RowWriter, Written
@@ -93,7 +94,7 @@ class WriteDataset(beam.PTransform):
             >> beam.Map(
                 _gathered,
                 provenance=provenance,
-                received=AsIter(result.received | "Received" >> _InGlobalWindow()),
+                tally=AsIter(result.tally | "Tally" >> _InGlobalWindow()),
                 chunked=AsIter(result.chunked | "Chunked" >> _InGlobalWindow()),
                 parts=AsIter(written["parts"]),
                 failures=AsIter(failures),
@@ -185,7 +186,7 @@ def _gathered(
     target: Target,
     *,
     provenance: dict[str, Any],
-    received: Iterable[int],
+    tally: Iterable[Mapping[str, float]],
     chunked: Iterable[int],
     parts: Iterable[PartFile],
     failures: Iterable[PartFile],
@@ -194,9 +195,10 @@ def _gathered(
     """Bring together what the bundles wrote, once all of them have ended."""
     failed = list(failures)
     unread = sum(part.unread for part in failed)
-    documents = sum(received) + unread
+    effort = added_up(tally)
+    documents = int(effort.pop("documents", 0)) + unread
     return target, Written(
-        provenance, documents, list(parts), failed, recount, sum(chunked) or None
+        provenance, documents, list(parts), failed, recount, sum(chunked) or None, effort
     )
 
 

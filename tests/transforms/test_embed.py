@@ -126,7 +126,7 @@ def test_windows_and_timestamps_are_each_elements_own(
     assert [(e.value.id, e.timestamp, e.window) for e in seen(tmp_path / "failed")] == [
         ("1", 7, IntervalWindow(0, 10))
     ]
-    assert [e.value for e in seen(tmp_path / "received")] == [4]
+    assert [e.value["documents"] for e in seen(tmp_path / "tally")] == [4]
 
 
 def test_an_element_in_several_windows_stays_in_all_of_them(
@@ -214,8 +214,8 @@ def test_each_document_is_either_embedded_or_failed(
 
 def test_received_sums_up_to_the_documents(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
     run(tmp_path, [*texts(40), Document("x", ""), 5], settings(endpoint))
-    assert sum(e.value for e in seen(tmp_path / "received")) == 42
-    assert all(isinstance(e.window, GlobalWindow) for e in seen(tmp_path / "received"))
+    assert sum(e.value["documents"] for e in seen(tmp_path / "tally")) == 42
+    assert all(isinstance(e.window, GlobalWindow) for e in seen(tmp_path / "tally"))
 
 
 def test_an_empty_input_gives_nothing_but_the_provenance(
@@ -224,7 +224,7 @@ def test_an_empty_input_gives_nothing_but_the_provenance(
     run(tmp_path, [], settings(endpoint))
     assert [
         e.value
-        for name in ("embedded", "failed", "received", "chunked")
+        for name in ("embedded", "failed", "tally", "chunked")
         for e in seen(tmp_path / name)
     ] == []
     assert [e.value for e in seen(tmp_path / "recount")] == [{}]
@@ -372,11 +372,11 @@ def test_of_documents_that_were_split_it_is_told_how_many_there_were(
             pipeline | "Received" >> beam.Create([2]),
         )
         result = pieces | EmbedText(settings(endpoint), tokens=PLAIN)
-        for name in ("embedded", "failed", "received", "chunked"):
+        for name in ("embedded", "failed", "tally", "chunked"):
             getattr(result, name) | f"Collect {name}" >> beam.ParDo(Collect(tmp_path / name))
     assert sorted(e.value.id for e in seen(tmp_path / "embedded")) == ["1#0", "1#1"]
     assert [e.value for e in seen(tmp_path / "failed")] == [unsplit]
-    assert sum(e.value for e in seen(tmp_path / "received")) == 2
+    assert sum(e.value["documents"] for e in seen(tmp_path / "tally")) == 2
     assert [e.value for e in seen(tmp_path / "chunked")] == [2]
 
 
@@ -518,11 +518,15 @@ def test_several_threads_of_workers_lose_nothing(
             | beam.Reshuffle()
             | EmbedText(settings(endpoint), Batching(max_texts=4))
         )
-        counted = result.received | beam.CombineGlobally(sum)
-        counted | "Received" >> beam.ParDo(Collect(tmp_path / "received"))
+        counted = (
+            result.tally
+            | beam.Map(lambda tally: tally["documents"])
+            | beam.CombineGlobally(sum)
+        )
+        counted | "Received" >> beam.ParDo(Collect(tmp_path / "tally"))
         ids = result.embedded | beam.Map(lambda row: row.id) | beam.combiners.ToList()
         ids | "Ids" >> beam.ParDo(Collect(tmp_path / "ids"))
-    assert [e.value for e in seen(tmp_path / "received")] == [60]
+    assert [e.value for e in seen(tmp_path / "tally")] == [60]
     assert sorted(seen(tmp_path / "ids")[0].value) == sorted(d.id for d in texts(60))
     assert pool_threads() == []
 
