@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +62,21 @@ def parse(body: bytes, texts: int, dimension: int | None, request: str) -> Answe
     vectors = flat.reshape(texts, width)
     _check_norms(vectors, request)
     return Answer(vectors, token_count, total_ns, load_ns)
+
+
+def check_distinct(vectors: NDArray[np.float32], texts: Sequence[str], request: str) -> None:
+    """Refuse one vector for texts that are not all the same, as a server that is stuck gives it.
+
+    Texts may rightly share a vector, say where they differ in case only; alone, each then gets it.
+
+    Raises:
+        WrongAnswer: All vectors are equal, bit by bit, though they have more than two values, and
+            not all texts are.
+    """
+    if len(texts) > 1 and vectors.shape[1] > 2 and vectors[0, 0] == vectors[-1, 0]:
+        same = bool((vectors == vectors[0]).all())
+        if same and any(text != texts[0] for text in texts):
+            raise WrongAnswer(f"{request}: one vector came back for {len(texts)} texts", 200)
 
 
 def _parser() -> simdjson.Parser:

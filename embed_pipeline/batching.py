@@ -12,13 +12,13 @@ class Batcher(Generic[T]):
     `max_weight` unless a single element is larger; it is never empty.
 
     Args:
-        max_count: Elements in a batch, at most.
+        max_count: Elements in a batch, at most; may be changed while one is collected.
         max_size: Size of a batch, at most, in the unit the sizes are given in.
         max_weight: Weight of a batch, at most, in the unit the weights are given in.
     """
 
     def __init__(self, max_count: int, max_size: int, max_weight: int = 0) -> None:
-        self._max_count = max_count
+        self.max_count = max_count
         self._max_size = max_size
         self._max_weight = max_weight
         self._elements: list[T] = []
@@ -35,7 +35,7 @@ class Batcher(Generic[T]):
             self._size, self._weight = size, weight
             return full
         self._elements.append(element)
-        return self.flush() if len(self._elements) >= self._max_count else None
+        return self.flush() if len(self._elements) >= self.max_count else None
 
     def flush(self) -> list[T]:
         """Return what has been collected, which may be nothing, and start anew."""

@@ -1,18 +1,19 @@
-"""The client of an endpoint: one request, retried where that can help."""
+"""The client of one address: one request, retried where that can help."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Self
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, Self
 
 import orjson
-import tenacity
 
 from embed_pipeline import answer, errors
 from embed_pipeline.answer import Answer
 from embed_pipeline.endpoint import Endpoint, Retry, keep_alive_seconds
 from embed_pipeline.model_names import same_model
-from embed_pipeline.retrying import retrying_of, tried
+from embed_pipeline.reloads import Reloads
+from embed_pipeline.retrying import tried
 from embed_pipeline.transport import Transport
 
 SHORTEST_READ = 30.0  # seconds to wait for an answer at least, however fast the endpoint was
@@ -20,6 +21,22 @@ SLOWER_THAN_EXPECTED = 8.0  # times the expected duration, before an answer is g
 SMALL_BODY = 1 << 20  # bytes an answer without vectors may have
 SHOWN_BODY = 64 << 20  # bytes a model's description may have, with vocabulary and merges
 VECTOR_BYTES = 1 << 18  # bytes one vector may take: 8,192 values of up to 32 characters
+
+
+class Sent(NamedTuple):
+    """Hold the answer to a request that was sent once.
+
+    Attributes:
+        answer: The answer.
+        wall_ms: Its duration, in milliseconds.
+        reloaded: Whether it waited for the model to be loaded again.
+        throttled_s: Seconds it waited for its turn before.
+    """
+
+    answer: Answer
+    wall_ms: int
+    reloaded: bool
+    throttled_s: float = 0.0
 
 
 class Tries(NamedTuple):
@@ -30,19 +47,39 @@ class Tries(NamedTuple):
         attempts: Requests sent, the good one included.
         wall_ms: Duration of the good one, in milliseconds.
         throttled_s: Seconds waited because the endpoint was too busy.
+        lost_s: Seconds of the requests that failed, and of all waits.
+        reloaded: Whether the good one waited for the model to be loaded again.
+        faults: How often each kind of error was met.
     """
 
     answer: Answer
     attempts: int
     wall_ms: int
     throttled_s: float
+    lost_s: float = 0.0
+    reloaded: bool = False
+    faults: Mapping[str, int] = MappingProxyType({})
+
+
+class Embeds(Protocol):
+    """Embed texts in one request, as `Client` does at one address and `Pool` at several."""
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        tries: int | None = None,
+        *,
+        patient: bool = False,
+        truncate: bool = False,
+    ) -> Tries:
+        """Embed texts in one request; see `Client.embed`."""
 
 
 class Client:
     """Talk to one endpoint about one model; threads may share it.
 
     Args:
-        endpoint: With a concrete address.
+        endpoint: With one concrete address.
         retry: Bounds of the repetition of one request.
     """
 
@@ -52,6 +89,7 @@ class Client:
         self._keep_alive: Any = endpoint.keep_alive
         self._dimension: int | None = None
         self._seconds_per_char: float | None = None
+        self._reloads = Reloads()
         self._transport = Transport(endpoint)
 
     def close(self) -> None:
@@ -75,13 +113,12 @@ class Client:
             EndpointError: The last try's error.
         """
         seconds = min(SHORTEST_READ, self._endpoint.timeouts.read)
-        retrying = retrying_of(self._retry)
-        if attempts is not None:
-            retrying = retrying.copy(stop=tenacity.stop_after_attempt(attempts))
-        found = tried(
-            retrying, lambda: self._transport.exchange("GET", path, None, seconds, SMALL_BODY)
+        got = tried(
+            self._bounded(attempts),
+            lambda: self._transport.exchange("GET", path, None, seconds, SMALL_BODY),
+            patient=True,
         )
-        return self._object(found, path)
+        return self._object(got.found, path)
 
     def show(self) -> dict[str, Any]:
         """Return what the endpoint tells of the model, its vocabulary included.
@@ -91,25 +128,30 @@ class Client:
         """
         body = orjson.dumps({"model": self._endpoint.model, "verbose": True})
         seconds = self._endpoint.timeouts.read
-        found = tried(
-            retrying_of(self._retry),
+        got = tried(
+            self._retry,
             lambda: self._transport.exchange("POST", "/api/show", body, seconds, SHOWN_BODY),
+            patient=True,
         )
-        return self._object(found, "/api/show")
+        return self._object(got.found, "/api/show")
 
-    def load(self) -> None:
+    def load(self, attempts: int | None = None) -> None:
         """Load the model, with the longer time-out that takes, and decide on keep_alive.
 
         Where the model is loaded already and its expiry lies further away than ours would, no
         keep_alive is sent from here on, so that an administrator's setting is not shortened.
+
+        Args:
+            attempts: Tries at most; None leaves that to the retry settings.
         """
         if self._expires_later():
             self._keep_alive = None
         body = orjson.dumps({**self._fields(), "input": []})
         seconds = self._endpoint.timeouts.load
         tried(
-            retrying_of(self._retry),
+            self._bounded(attempts),
             lambda: self._transport.exchange("POST", "/api/embed", body, seconds, SMALL_BODY),
+            patient=True,
         )
 
     def embed(
@@ -133,29 +175,35 @@ class Client:
             EndpointError: The last try's error.
             InterruptedJobError: A stop was asked for while waiting to try again.
         """
+        return embed_tried(
+            self._retry, lambda: self.send(texts, truncate=truncate), tries, patient=patient
+        )
+
+    def send(self, texts: Sequence[str], *, truncate: bool = False) -> Sent:
+        """Send one embed request, once.
+
+        Raises:
+            EndpointError: It brought no vectors that can be believed.
+        """
         body = orjson.dumps({**self._fields(), "truncate": truncate, "input": texts})
         characters = sum(map(len, texts))
-        retrying = retrying_of(self._retry, tries, patient=patient)
-        started = 0.0
-
-        def once() -> Answer:
-            nonlocal started
-            started = time.monotonic()
-            limit = SMALL_BODY + VECTOR_BYTES * len(texts)
-            found = self._transport.exchange(
-                "POST", "/api/embed", body, self._patience(characters), limit
-            )
-            request = self._transport.request("/api/embed")
-            got = answer.parse(found, len(texts), self._dimension, request)
-            self._check_dimension(got, request)
-            return got
-
-        found = tried(retrying, once)
+        request = self._transport.request("/api/embed")
+        limit = SMALL_BODY + VECTOR_BYTES * len(texts)
+        started = time.monotonic()
+        found = self._transport.exchange(
+            "POST", "/api/embed", body, self._patience(characters), limit
+        )
+        got = answer.parse(found, len(texts), self._dimension, request)
+        self._check_dimension(got, request)
+        answer.check_distinct(got.vectors, texts, request)
         seconds = time.monotonic() - started
-        self._learn(found, seconds / max(characters, 1))
-        statistics = retrying.statistics
-        throttled = statistics.get("throttled", 0.0)
-        return Tries(found, statistics["attempt_number"], round(seconds * 1000), throttled)
+        self._learn(got, seconds / max(characters, 1))
+        return Sent(got, round(seconds * 1000), self._reloads.saw(got.load_ns, started))
+
+    def _bounded(self, attempts: int | None) -> Retry:
+        if attempts is None:
+            return self._retry
+        return self._retry.model_copy(update={"attempts": attempts})
 
     def _fields(self) -> dict[str, Any]:
         """Return what every embed request carries besides its input."""
@@ -202,8 +250,8 @@ class Client:
         if self._seconds_per_char is None:
             return self._endpoint.timeouts.read
         expected = self._seconds_per_char * characters
-        patience = max(SHORTEST_READ, SLOWER_THAN_EXPECTED * expected)
-        return min(patience, self._retry.total_seconds)
+        shortest = min(SHORTEST_READ, self._endpoint.timeouts.read)
+        return min(max(shortest, SLOWER_THAN_EXPECTED * expected), self._retry.total_seconds)
 
     def _object(self, body: bytes, path: str) -> dict[str, Any]:
         """Return a body that must be a JSON object."""
@@ -218,6 +266,23 @@ class Client:
                 200,
             )
         return found
+
+
+def embed_tried(
+    retry: Retry, once: Callable[[], Sent], tries: int | None = None, *, patient: bool = False
+) -> Tries:
+    """Repeat an embed request as `tried` does; return its answer and what it took."""
+    got = tried(retry, once, tries, patient=patient)
+    answer, wall_ms, reloaded, throttled_s = got.found
+    return Tries(
+        answer,
+        got.attempts,
+        wall_ms,
+        got.throttled_s + throttled_s,
+        got.lost_s,
+        reloaded,
+        got.faults,
+    )
 
 
 def _seconds_until(moment: str) -> float:

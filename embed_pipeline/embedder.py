@@ -1,17 +1,21 @@
 """The embedder of a process: its connections, its threads, and what it knows of the endpoint."""
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from embed_pipeline import errors
-from embed_pipeline.client import Client
+from embed_pipeline.audit import Audit
 from embed_pipeline.endpoint import EMBEDDED, Batching, Endpoint, Retry
 from embed_pipeline.engine import find_version, kind_of
 from embed_pipeline.isolation import embed_texts, stop_if_asked
 from embed_pipeline.limits import Limits, find_limits
-from embed_pipeline.outcomes import Outcome
+from embed_pipeline.outcomes import Failure, Outcome, Vector
+from embed_pipeline.pacing import Pace
+from embed_pipeline.pool import Pool
 from embed_pipeline.sizing import Prepared, Sizing
+from embed_pipeline.stall import Stall
 from embed_pipeline.tokens import Tokens
 
 
@@ -19,20 +23,28 @@ class Embedder:
     """Embed requests of texts, several requests at once.
 
     Args:
-        endpoint: With a concrete address.
-        batching: `in_flight` bounds the requests under way at once.
-        retry: Bounds of the repetition of one request.
+        endpoint: With concrete addresses.
+        batching: `in_flight` bounds the requests under way at once, at each address.
+        retry: Bounds of the repetition of one request, and of a job that gets nothing done.
         tokens: How texts are prefixed and counted, and what becomes of those that are too long.
+
+    Attributes:
+        in_flight: Requests that may be under way at once, at all addresses together.
     """
 
     def __init__(
         self, endpoint: Endpoint, batching: Batching, retry: Retry, tokens: Tokens
     ) -> None:
-        self._client = Client(endpoint, retry)
+        self.in_flight = batching.in_flight * len(endpoint.urls)
+        self._pool = Pool(endpoint, retry, batching.in_flight)
+        self._audit = Audit()
+        self._stall = Stall(retry.stalled_seconds)
+        self._texts = Pace(batching.max_texts)
         self._endpoint = endpoint
         self._batching = batching
         self._tokens = tokens
-        self._pool = ThreadPoolExecutor(batching.in_flight, thread_name_prefix="embed")
+        self._threads = ThreadPoolExecutor(self.in_flight, thread_name_prefix="embed")
+        self._texts_lock = threading.Lock()
         self._sizing_lock = threading.Lock()
         self._sizing: Sizing | None = None
         self._groups = False
@@ -57,6 +69,11 @@ class Embedder:
         self._found_sizing()
         return self._groups
 
+    @property
+    def max_texts(self) -> int:
+        """Return how many texts a request may have now: fewer after one was not answered in time."""
+        return self._texts.now
+
     def prepare(self, texts: Sequence[str]) -> list[Prepared | errors.TextTooLong]:
         """Prefix and count texts, and cut or refuse what is too long; see `Sizing.prepare`."""
         return self._found_sizing().prepare(texts)
@@ -76,16 +93,33 @@ class Embedder:
 
     def submit(self, texts: Sequence[Prepared]) -> Future[Outcome]:
         """Start embedding one request; `embed_texts` says what the future brings."""
-        return self._pool.submit(embed_texts, self._client, texts, self._found_sizing())
+        return self._threads.submit(self._embedded, texts, self._found_sizing())
+
+    def _embedded(self, texts: Sequence[Prepared], sizing: Sizing) -> Outcome:
+        """Embed one request, and draw the consequences for the next ones."""
+        began = time.monotonic()
+        results, effort = embed_texts(self._pool, texts, sizing, self._audit)
+        if any(isinstance(result, Vector) for result in results):
+            self._stall.succeeded()
+        else:
+            last = results[-1]
+            if isinstance(last, Failure) and isinstance(last.error, errors.TransientError):
+                self._stall.failed(began, time.monotonic(), last.error)
+        with self._texts_lock:
+            if effort.timed_out and not any(map(_hangs, results)):
+                self._texts.halve()
+            else:
+                self._texts.recover()
+        return results, effort
 
     def _found_sizing(self) -> Sizing:
         """Load the model and find its limits, once; who comes meanwhile waits."""
         with self._sizing_lock:
             if self._sizing is None:
                 try:
-                    self._client.load()
-                    self._groups = kind_of(find_version(self._client)) == EMBEDDED
-                    limits = find_limits(self._client, self._endpoint, self._tokens)
+                    client = self._pool.some()
+                    self._groups = kind_of(find_version(client)) == EMBEDDED
+                    limits = find_limits(client, self._endpoint, self._tokens)
                 except errors.EndpointError as error:
                     stop_if_asked(error)
                     raise
@@ -94,8 +128,13 @@ class Embedder:
 
     def close(self) -> None:
         """Drop what waits, wait for what is under way, and close the connections."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        self._client.close()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
+
+
+def _hangs(result: Vector | Failure) -> bool:
+    """Tell whether a text alone was not answered in time."""
+    return isinstance(result, Failure) and isinstance(result.error, errors.RequestTimedOut)
 
 
 _embedders: dict[str, tuple[Embedder, int]] = {}

@@ -60,7 +60,7 @@ class Timeouts(Settings):
     read: Positive = Field(
         default=120.0,
         description="for an answer, until the endpoint's speed is known; then 8 times the time "
-        "expected, 30 at least",
+        "expected, 30 (or this, if less) at least",
     )
 
 
@@ -85,10 +85,11 @@ class Auth(Settings):
 class Endpoint(Settings):
     """Name an endpoint, a model, and what every request to it carries."""
 
-    url: str = Field(
+    url: str | list[str] = Field(
         default=AUTO,
         description="`auto`: the server OLLAMA_HOST (or localhost:11434) names if it has the "
-        "model, else the embedded endpoint; `embedded`; or http://HOST:PORT",
+        "model, else the embedded endpoint; `embedded`; http://HOST:PORT; or a list of such "
+        "addresses, of servers with the very same model, which share the work",
     )
     model: str = Field(min_length=1, description="name of the model, as the endpoint knows it")
     dimensions: int | None = Field(
@@ -114,8 +115,13 @@ class Endpoint(Settings):
 
     @field_validator("url")
     @classmethod
-    def _known_url(cls, url: str) -> str:
-        return url if url in (AUTO, EMBEDDED) else address.checked(url)
+    def _known_url(cls, url: str | list[str]) -> str | list[str]:
+        if isinstance(url, str):
+            return url if url in (AUTO, EMBEDDED) else address.checked(url)
+        urls = [address.checked(one) for one in url]
+        if not urls or len(set(urls)) < len(urls):
+            raise ValueError("a list of addresses names one at least, and none of them twice")
+        return urls
 
     @field_validator("headers")
     @classmethod
@@ -137,20 +143,46 @@ class Endpoint(Settings):
         return value
 
     @property
+    def urls(self) -> list[str]:
+        """Return every address, `auto` and `embedded` included."""
+        return [self.url] if isinstance(self.url, str) else self.url
+
+    @property
+    def address(self) -> str:
+        """Return the address; the first one of several."""
+        return self.urls[0]
+
+    @property
+    def each(self) -> list["Endpoint"]:
+        """Return the same settings with one address each."""
+        return [self.model_copy(update={"url": url}) for url in self.urls]
+
+    @property
+    def masked_urls(self) -> str | list[str]:
+        """Return `url` without secrets."""
+        masked = [url if url in (AUTO, EMBEDDED) else address.masked(url) for url in self.urls]
+        return masked[0] if isinstance(self.url, str) else masked
+
+    @property
     def masked_url(self) -> str:
-        """Return the address without secrets, fit for logs and manifests."""
-        return self.url if self.url in (AUTO, EMBEDDED) else address.masked(self.url)
+        """Return the address without secrets, fit for logs and manifests; several with commas."""
+        masked = self.masked_urls
+        return masked if isinstance(masked, str) else ", ".join(masked)
 
     def __repr_args__(self) -> Any:
         """Show the address without secrets."""
         for name, value in super().__repr_args__():
-            yield name, self.masked_url if name == "url" else value
+            yield name, self.masked_urls if name == "url" else value
 
 
 class Batching(Settings):
     """Bound one request, and how many are under way."""
 
-    max_texts: int = Field(default=32, ge=1, description="texts in a request, at most")
+    max_texts: int = Field(
+        default=32,
+        ge=1,
+        description="texts in a request, at most; fewer for a while after a time-out",
+    )
     max_chars: int = Field(
         default=16_000,
         ge=1,
@@ -162,7 +194,11 @@ class Batching(Settings):
         description="tokens in a request, at most, where they are known; a longer text goes alone",
     )
     in_flight: int = Field(
-        default=2, ge=1, le=64, description="requests under way at once, per endpoint and process"
+        default=2,
+        ge=1,
+        le=64,
+        description="requests under way at once, per address and process; fewer for a while where "
+        "a server is too busy",
     )
 
 
@@ -172,4 +208,8 @@ class Retry(Settings):
     attempts: int = Field(default=30, ge=1, description="tries of one request, at most")
     total_seconds: Positive = Field(
         default=600.0, description="time for one request with all its tries"
+    )
+    stalled_seconds: Positive = Field(
+        default=900.0,
+        description="the job stops when texts were sent for so long and none got a vector",
     )

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from embed_pipeline import errors
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import EMBEDDED, Endpoint, Retry
+from embed_pipeline.identity import find_digest
 from embed_pipeline.isolation import embed_texts
 from embed_pipeline.limits import Limits, find_limits
-from embed_pipeline.model_names import same_model
 from embed_pipeline.outcomes import Vector
+from embed_pipeline.pool import Pool
 from embed_pipeline.sizing import Prepared, Sizing
 from embed_pipeline.tokens import Tokens
 
@@ -81,7 +82,7 @@ def inspect(endpoint: Endpoint, retry: Retry, tokens: Tokens | None = None) -> E
     """Load the model and find out what will make the vectors.
 
     Args:
-        endpoint: With a concrete address.
+        endpoint: With concrete addresses; the first one that answers is asked.
         retry: Bounds of the repetition of one request.
         tokens: The settings of tokens; None: the defaults.
 
@@ -90,10 +91,10 @@ def inspect(endpoint: Endpoint, retry: Retry, tokens: Tokens | None = None) -> E
         ModelNotFound: The endpoint does not have the model; the message says how to get it.
         EndpointError: It does not answer, or gives no vectors.
     """
-    with Client(endpoint, retry) as client:
+    with Pool(endpoint, retry) as pool:
+        client = pool.some()
         version = find_version(client)
         digest = find_digest(client, endpoint)
-        client.load()
         limits = find_limits(client, endpoint, tokens or Tokens())
         canary_texts = [Prepared(text, None, False, text) for text in CANARY_TEXTS]
         results, _ = embed_texts(client, canary_texts, Sizing(limits, Tokens(on_too_long="fail")))
@@ -125,20 +126,3 @@ def find_version(client: Client) -> str:
         return str(client.get("/api/version").get("version", ""))
     except errors.RequestRejected:
         return ""
-
-
-def find_digest(client: Client, endpoint: Endpoint) -> str:
-    """Return the digest of the model the settings name.
-
-    Raises:
-        ModelNotFound: The endpoint lists its models, and this one is not among them.
-    """
-    models = client.get("/api/tags").get("models") or []
-    for entry in models:
-        if same_model(entry.get("name"), endpoint.model):
-            return str(entry.get("digest", ""))
-    names = ", ".join(sorted(str(entry.get("name")) for entry in models)) or "none"
-    raise errors.ModelNotFound(
-        f"{endpoint.masked_url} has no model '{endpoint.model}' (it has: {names}); "
-        f"get it with: ollama pull {endpoint.model}"
-    )

@@ -14,7 +14,8 @@
         BadAttribute           an attribute does not fit the dataset's schema
       EndpointError          the endpoint's answer, or none
         TransientError         trying again may help
-          ConnectionFailed       refused, reset, no such host, cut short
+          ConnectionFailed       no connection: refused, no such host, none in time
+          ConnectionLost         reset or cut short, in mid-request or in mid-response
           RequestTimedOut        no whole answer in time
           Overloaded             429, 503, 502, 504, 408
           ModelLoadFailed        500 while the model loads
@@ -29,6 +30,9 @@
           Unauthorized           401, 403
           CannotEmbed            501: the model has no embeddings
           RequestRejected        any other 4xx, and options of a wrong type
+          ModelChanged           another model under the same name than at the start
+          VectorsContradicted    a vector that was given before turns out to be another text's
+          NothingSucceeds        no text has got a vector for so long that going on is hopeless
 
 `retry` wraps one request, `scope` says what a failure that outlives its retries means: "text", the
 texts of the request are to be told apart until the guilty one stands alone; "job", no text can
@@ -106,6 +110,10 @@ class EndpointError(EmbedPipelineError):
 
     Attributes:
         attempts: Requests that ended in this error, repetitions included.
+        lost_s, throttled_s: Seconds those took with the waits between them, and the part of them
+            that was waited because the endpoint was too busy.
+        faults: How often each kind of error was met on the way.
+        elsewhere: Whether another address is there to try at once.
     """
 
     scope: ClassVar[Scope] = "job"
@@ -118,6 +126,10 @@ class EndpointError(EmbedPipelineError):
         self.status = status
         self.retry_after = retry_after
         self.attempts = 1
+        self.lost_s = 0.0
+        self.throttled_s = 0.0
+        self.faults: dict[str, int] = {}
+        self.elsewhere = False
 
     def __str__(self) -> str:
         return self.message
@@ -134,14 +146,21 @@ class TransientError(EndpointError):
 
 
 class ConnectionFailed(TransientError):
-    """Report a connection that was refused, reset or cut short, or a host that is unknown."""
+    """Report that there is no connection: refused, none in time, or a host that is unknown."""
+
+
+class ConnectionLost(TransientError):
+    """Report a connection that broke in mid-request or in mid-response."""
+
+    scope = "text"
+    tries = 3
 
 
 class RequestTimedOut(TransientError):
     """Report that no whole answer came in time."""
 
     scope = "text"
-    tries = 2
+    tries = 1
 
 
 class Overloaded(TransientError):
@@ -208,3 +227,22 @@ class CannotEmbed(PermanentError):
 
 class RequestRejected(PermanentError):
     """Report a request the endpoint will never accept."""
+
+
+class ModelChanged(PermanentError):
+    """Report that another model answers under the name than at the start.
+
+    Attributes:
+        since: When the model was last seen to be the same, in seconds since the epoch; what was
+            embedded after that is not to be trusted. None where that is not known.
+    """
+
+    since: float | None = None
+
+
+class VectorsContradicted(PermanentError):
+    """Report that a vector given before turned out to be another text's."""
+
+
+class NothingSucceeds(PermanentError):
+    """Report that no text has got a vector for so long that going on is hopeless."""

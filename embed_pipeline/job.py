@@ -61,7 +61,7 @@ class Job(Settings):
     def public(self) -> dict[str, Any]:
         """Return the settings as a manifest may show them: without secrets."""
         found = self.model_dump(mode="json")
-        found["endpoint"]["url"] = self.endpoint.masked_url
+        found["endpoint"]["url"] = self.endpoint.masked_urls
         found["endpoint"]["headers"] = sorted(self.endpoint.headers)
         return found
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from embed_pipeline import errors
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Endpoint
-from embed_pipeline.model_names import same_model
+from embed_pipeline.identity import told_context
 from embed_pipeline.tokenizer import ModelTokenizer, from_model_info, read_tokenizer
 from embed_pipeline.tokens import Tokens, applied
 
@@ -131,19 +131,6 @@ def _context(client: Client, endpoint: Endpoint) -> tuple[int, ContextSource]:
 def warn_once(text: str) -> None:
     """Warn, once in a process: several steps of a job ask the same endpoint."""
     _log.warning("%s", text)
-
-
-def told_context(client: Client, endpoint: Endpoint) -> int | None:
-    """Return the context `/api/ps` tells of the loaded model, or None."""
-    try:
-        loaded: list[dict[str, Any]] = client.get("/api/ps").get("models") or []
-    except (errors.NotAnEndpoint, errors.RequestRejected, errors.ModelNotFound):
-        return None
-    for entry in loaded:
-        if same_model(entry.get("name"), endpoint.model):
-            context = entry.get("context_length")
-            return int(context) if context else None
-    return None
 
 
 def _probed_context(client: Client) -> int | None:

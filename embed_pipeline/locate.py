@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from embed_pipeline import address, errors
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint, Retry
-from embed_pipeline.engine import find_digest, find_version
+from embed_pipeline.engine import find_version
+from embed_pipeline.identity import find_digest
 
 _log = logging.getLogger("embed_pipeline")
 EMBEDDED_MODELS = ("all-minilm", "all-minilm:latest", "all-minilm:22m", "all-minilm:l6-v2")
@@ -20,7 +21,7 @@ def check_address(endpoint: Endpoint) -> None:
     Raises:
         ConfigError: It is `auto` or `embedded`.
     """
-    if endpoint.url in (AUTO, EMBEDDED):
+    if endpoint.address in (AUTO, EMBEDDED):
         raise errors.ConfigError(
             f"endpoint.url is '{endpoint.url}', which workers cannot resolve: give an address, or "
             "use `with embed_pipeline.locate.opened(endpoint) as endpoint:` around the pipeline"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from embed_pipeline.client import Tries
 from embed_pipeline.errors import EndpointError
-from embed_pipeline.records import TokenCountSource
+from embed_pipeline.records import Blame, TokenCountSource
 
 
 class Vector(NamedTuple):
@@ -22,10 +22,15 @@ class Vector(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Hold why one text has no vector, and how often it was tried."""
+    """Hold why one text has no vector, how often it was tried, and whose fault it is.
+
+    The blame is the document's where it failed alone, with a text that always should succeed doing
+    so before and after; the server's where that could not be had.
+    """
 
     error: EndpointError
     attempts: int
+    blame: Blame = "document"
 
 
 @dataclass
@@ -33,11 +38,18 @@ class Effort:
     """Count what it took to embed some texts.
 
     Attributes:
-        requests: Requests sent.
+        requests: Requests sent that were to bring vectors.
         retries: Those among them that repeated an earlier one.
         tokens: What the endpoint counted.
         server_ms, load_ms: The endpoint's own times.
         throttled_s: Seconds waited because it was too busy.
+        lost_s: Seconds of requests that failed, and of all waits after them.
+        reloads: Requests that waited for the model to be loaded again.
+        isolated: Requests that were cut in halves, to tell their texts apart.
+        timed_out: Those among them that were cut because no answer came in time.
+        suspects: Pairs of different texts with the same vector.
+        shared: Those among them that share it rightly.
+        faults: How often each kind of error was met.
         request_ms: Duration of each successful request.
         batch_texts: Texts in each successful request.
     """
@@ -48,21 +60,32 @@ class Effort:
     server_ms: float = 0.0
     load_ms: float = 0.0
     throttled_s: float = 0.0
+    lost_s: float = 0.0
+    reloads: int = 0
+    isolated: int = 0
+    timed_out: int = 0
+    suspects: int = 0
+    shared: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
     request_ms: list[int] = field(default_factory=list)
     batch_texts: list[int] = field(default_factory=list)
 
-    def count(self, attempts: int) -> None:
-        """Count the tries of one request."""
-        self.requests += attempts
-        self.retries += attempts - 1
+    def count(self, tries: Tries | EndpointError) -> None:
+        """Count the tries of one request, whether it succeeded in the end or not."""
+        self.requests += tries.attempts
+        self.retries += max(0, tries.attempts - 1)
+        self.throttled_s += tries.throttled_s
+        self.lost_s += tries.lost_s
+        for kind, number in tries.faults.items():
+            self.faults[kind] = self.faults.get(kind, 0) + number
 
     def add(self, tries: Tries) -> None:
-        """Count one successful request."""
-        self.count(tries.attempts)
+        """Count one successful request that brought vectors of the corpus."""
+        self.count(tries)
+        self.reloads += tries.reloaded
         self.tokens += tries.answer.token_count or 0
         self.server_ms += tries.answer.total_ns / 1e6
         self.load_ms += tries.answer.load_ns / 1e6
-        self.throttled_s += tries.throttled_s
         self.request_ms.append(tries.wall_ms)
         self.batch_texts.append(len(tries.answer.vectors))
 
@@ -74,6 +97,12 @@ class Effort:
             "server_s": self.server_ms / 1000,
             "load_s": self.load_ms / 1000,
             "throttled_s": self.throttled_s,
+            "lost_s": self.lost_s,
+            "reloads": self.reloads,
+            "isolated": self.isolated,
+            "suspects": self.suspects,
+            "shared": self.shared,
+            **{f"faults.{kind}": number for kind, number in self.faults.items()},
         }
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from embed_pipeline import errors, interrupt
-from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.pool import Pool
 from embed_pipeline.records import TokenCountSource
 
 LEAST_SHARE = 0.9  # of verified counts that a sample confirms, if the tokenizer is the model's
@@ -86,13 +86,13 @@ def recount(sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry) -> Rec
     """
     found: Recount = {}
     hurried = retry.model_copy(update={"attempts": min(retry.attempts, ATTEMPTS)})
-    with Client(endpoint, hurried) as client:
+    with Pool(endpoint, hurried) as client:
         for one in sampled:
             if interrupt.stop_requested():
                 break
             try:
                 count = client.embed([one.text]).answer.token_count
-            except (errors.RequestTimedOut, errors.ConnectionFailed):
+            except (errors.RequestTimedOut, errors.ConnectionFailed, errors.ConnectionLost):
                 break  # the rows are there; an endpoint in trouble is not waited for each time
             except errors.EndpointError:
                 continue

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from embed_pipeline import errors
-from embed_pipeline.client import Client, Tries
+from embed_pipeline.client import Embeds, Tries
 from embed_pipeline.counting import split_otherwise
 from embed_pipeline.outcomes import Effort, Vector
 from embed_pipeline.sizing import Prepared, Sizing, cut
@@ -20,7 +20,7 @@ class _Head(NamedTuple):
     tries: Tries
 
 
-def embed_head(client: Client, text: Prepared, sizing: Sizing, effort: Effort) -> Vector:
+def embed_head(client: Embeds, text: Prepared, sizing: Sizing, effort: Effort) -> Vector:
     """Embed the longest head of a text that was refused as too long when it was sent alone.
 
     Where the tokenizer is known, the head ends with a token, and is found by halving: the endpoint
@@ -46,7 +46,7 @@ def embed_head(client: Client, text: Prepared, sizing: Sizing, effort: Effort) -
     try:
         tries = client.embed([text.text], truncate=True)
     except errors.TextTooLong as error:
-        effort.count(error.attempts)
+        effort.count(error)
     else:
         effort.add(tries)
         return _vector(tries, sizing.limits.context)
@@ -60,7 +60,7 @@ def embed_head(client: Client, text: Prepared, sizing: Sizing, effort: Effort) -
 
 
 def _longest(
-    client: Client, head: Callable[[int], str], low: int, high: int, effort: Effort
+    client: Embeds, head: Callable[[int], str], low: int, high: int, effort: Effort
 ) -> _Head:
     """Find the greatest size below `high` and above `low` whose head is accepted."""
     best: _Head | None = None
@@ -70,7 +70,7 @@ def _longest(
         try:
             tries = client.embed([head(middle)])
         except errors.TextTooLong as error:
-            effort.count(error.attempts)
+            effort.count(error)
             high, refused = middle, error
         else:
             effort.add(tries)

@@ -98,6 +98,18 @@ class EmbedStream(Generic[T]):
             self._collect()
             yield from self._in_order()
 
+    def rest(self) -> Iterator[Done[T]]:
+        """Return what is done already, after an error: in order, but with gaps.
+
+        Requests that are under way are waited for; what is buffered is not sent.
+        """
+        for batch, future in self._under_way:
+            if future.exception() is None:
+                self._take(batch, future.result())
+        self._under_way.clear()
+        for place in sorted(self._done):
+            yield self._done.pop(place)
+
     def _prepare(self) -> None:
         """Make documents ready to be sent, and send the requests they complete."""
         incoming, self._incoming, self._incoming_chars = self._incoming, [], 0
@@ -112,6 +124,7 @@ class EmbedStream(Generic[T]):
                 ready.append((place, document, tag, text))
         self._prepared += len(incoming)
         ready = self._grouped(ready)
+        self._ready.max_count = self._embedder.max_texts
         texts = [text for _, _, _, text in ready]
         weights = self._embedder.weights(texts)
         for one, text, weight in zip(ready, texts, weights, strict=True):
@@ -131,7 +144,7 @@ class EmbedStream(Generic[T]):
 
     def _submit(self, batch: list[_Waiting[T]]) -> None:
         """Send a batch; with too many under way, wait for the oldest and collect its results."""
-        waited = len(self._under_way) >= self._batching.in_flight
+        waited = len(self._under_way) >= self._embedder.in_flight
         if waited:
             self._under_way[0][1].exception()  # wait, but send before the rows go on
         self._under_way.append((batch, self._embedder.submit([text for _, _, _, text in batch])))
@@ -141,7 +154,11 @@ class EmbedStream(Generic[T]):
     def _collect(self) -> None:
         """Wait for the oldest request and put its results where they belong."""
         batch, future = self._under_way.popleft()
-        results, effort = future.result()
+        self._take(batch, future.result())
+
+    def _take(self, batch: list[_Waiting[T]], outcome: Outcome) -> None:
+        """Put a request's results where they belong."""
+        results, effort = outcome
         self._observe(results, effort)
         for (place, document, tag, text), result in zip(batch, results, strict=True):
             self._done[place] = Done(document, tag, text.text, result)

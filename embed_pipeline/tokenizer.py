@@ -35,6 +35,11 @@ class ModelTokenizer:
         """Return each text's tokens, special tokens included."""
         return [len(encoding) for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
+    def same(self, one: str, other: str) -> bool:
+        """Tell whether two texts have the same tokens, so that a model cannot tell them apart."""
+        first, second = self._tokenizer.encode_batch_fast([one, other])
+        return bool(first.ids == second.ids)
+
     def ends(self, text: str) -> list[int]:
         """Return where each token of a text ends, as an offset in characters, ascending.
 

@@ -28,7 +28,7 @@ class Transport:
     """Exchange requests and bodies with one endpoint; threads may share it.
 
     Args:
-        endpoint: With a concrete address.
+        endpoint: With one concrete address.
 
     Raises:
         ConfigError: The token or the certificate authority cannot be read.
@@ -109,7 +109,7 @@ class Transport:
 
 def _basic_auth(endpoint: Endpoint) -> httpx.BasicAuth | None:
     """Return the user name and password of the address, or None where there are none."""
-    parts = urlsplit(endpoint.url)
+    parts = urlsplit(endpoint.address)
     if parts.username is None and parts.password is None:
         return None
     return httpx.BasicAuth(unquote(parts.username or ""), unquote(parts.password or ""))
@@ -117,7 +117,7 @@ def _basic_auth(endpoint: Endpoint) -> httpx.BasicAuth | None:
 
 def _verification(endpoint: Endpoint) -> Any:
     """Return how certificates are verified; always, if need be with one's own authority."""
-    if endpoint.url.startswith("http://"):
+    if endpoint.address.startswith("http://"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused, and trusts nobody
     if endpoint.ca_file is None:
         return True
@@ -155,6 +155,7 @@ def _transport_errors(request: str) -> Iterator[None]:
 def transport_error(error: Exception, request: str) -> errors.EndpointError:
     """Return the error of ours an exception of httpx stands for."""
     said = str(error) or type(error).__name__
+    running = "is the endpoint running, and its address right?"
     kind: type[errors.EndpointError]
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
@@ -170,7 +171,8 @@ def transport_error(error: Exception, request: str) -> errors.EndpointError:
             kind, told = errors.RequestRejected, "it cannot be sent; correct endpoint.headers"
         case httpx.DecodingError():
             kind, told = errors.WrongAnswer, f"the answer cannot be decompressed ({said})"
+        case httpx.ConnectError() | httpx.ProxyError():
+            kind, told = errors.ConnectionFailed, f"{said}; {running}"
         case _:
-            cure = "is the endpoint running, and its address right?"
-            kind, told = errors.ConnectionFailed, f"{said}; {cure}"
+            kind, told = errors.ConnectionLost, f"the connection broke ({said})"
     return kind(f"{request}: {told}")

@@ -21,6 +21,7 @@ from embed_pipeline import __version__, engine, locate, prefixes
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import AUTO, Endpoint, Retry
 from embed_pipeline.errors import EmbedPipelineError, RefusedError
+from embed_pipeline.identity import find_digest
 from embed_pipeline.pipelines.pairs import print_pairs
 from embed_pipeline.settings import explain
 from embed_pipeline.tokens import PLACE, applied
@@ -289,7 +290,7 @@ def search_command(
         update={"dimensions": made["dimensions_asked"], "options": made["options"]}
     )
     with locate.opened(wanted) as endpoint, Client(endpoint, Retry(attempts=3)) as client:
-        digest = engine.find_digest(client, endpoint)
+        digest = find_digest(client, endpoint)
         if digest != made["digest"]:
             raise RefusedError(
                 f"{endpoint.masked_url} has another '{made['model']}' (digest {digest[:12]}) than "

@@ -3,7 +3,8 @@
 from embed_pipeline import errors
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import EMBEDDED, Endpoint, Retry
-from embed_pipeline.engine import find_digest, find_version, kind_of
+from embed_pipeline.engine import find_version, kind_of
+from embed_pipeline.identity import find_digest
 from embed_pipeline.pipelines.terminal import Terminal
 
 

@@ -13,7 +13,7 @@ from embed_pipeline import embedder
 from embed_pipeline.documents import as_document, failed_document, refusal
 from embed_pipeline.endpoint import Batching, Endpoint, Retry
 from embed_pipeline.engine import inspect
-from embed_pipeline.errors import DocumentError
+from embed_pipeline.errors import DocumentError, EmbedPipelineError
 from embed_pipeline.locate import check_address
 from embed_pipeline.outcomes import Effort, Failure, Vector, added_up
 from embed_pipeline.provenance import provenance
@@ -104,9 +104,12 @@ class EmbedText(beam.PTransform):
             FAILED, TALLY, SAMPLED, main="embedded"
         )
         failed = (done[FAILED], *unread) | "All failed" >> beam.Flatten()
-        recount = done[SAMPLED] | "Recount" >> Recount(
-            self.endpoint, self.retry, self.tokens.recount if documents.is_bounded else 0
-        )
+        if documents.is_bounded:
+            recount = done[SAMPLED] | "Recount" >> Recount(
+                self.endpoint, self.retry, self.tokens.recount, inspected
+            )
+        else:  # there is no moment when all is embedded
+            recount = documents.pipeline | "No recount" >> beam.Create([{}], reshuffle=False)
         return EmbedResult(done["embedded"], failed, done[TALLY], inspected, recount, chunked)
 
 
@@ -156,6 +159,7 @@ class EmbedDoFn(beam.DoFn):
         )
         self._sampler = Sampler(self._tokens.recount if self._failures else 0)
         self._received = 0
+        self._ended: EmbedPipelineError | None = None
         self._effort: dict[str, float] = {}
 
     @no_annotations
@@ -172,14 +176,27 @@ class EmbedDoFn(beam.DoFn):
             document, error = Document("", str(element)), wrong
         if error is not None:
             return [self._failed(windowed, failed_document(document, error))]
-        done = self._stream.add(document, windowed)
+        if self._ended is not None:
+            raise self._ended
+        try:
+            done = self._stream.add(document, windowed)
+        except EmbedPipelineError as error:  # first what is done goes on, so that it is kept
+            self._ended = error
+            done = list(self._stream.rest())
         return [self._record(one) for one in done] if done else ()
 
     @no_annotations
     def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
         """Send what is buffered, wait for every answer, and say how many elements came."""
-        for done in self._stream.finish():
-            yield self._record(done)
+        if self._ended is not None:
+            raise self._ended
+        try:
+            for done in self._stream.finish():
+                yield self._record(done)
+        except EmbedPipelineError:
+            for done in self._stream.rest():
+                yield self._record(done)
+            raise
         if self._failures and self._received:
             tally = {"documents": self._received, **self._effort}
             yield TaggedOutput(TALLY, self._last.with_value(tally))
@@ -206,6 +223,7 @@ class EmbedDoFn(beam.DoFn):
                     document,
                     result.error,
                     attempts=result.attempts,
+                    blame=result.blame,
                     endpoint=self._endpoint.masked_url,
                 ),
             )

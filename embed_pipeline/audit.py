@@ -1,0 +1,110 @@
+"""An audit along the run: different texts that got the same vector are noticed.
+
+Some rightly do: texts whose tokens are the same, say where case or spacing does not count. Others
+tell of a server that mixes up its answers, so they are asked for again, each alone.
+"""
+
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+RECENT = 256  # vectors remembered one and all
+ONE_IN = 64  # vectors remembered for longer, chosen by what they are
+KEPT_CHARS = 8_000_000  # of their texts
+MOST_ASKED = 1_000  # pairs in a process
+SAME = 1e-5  # difference of a value, at most, between two computations of one vector
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads what is multiplied by it
+_LOWEST = np.uint64(2**64 // ONE_IN)
+
+
+class Suspect(NamedTuple):
+    """Name two different texts with the same vector.
+
+    Attributes:
+        text: One of the request at hand.
+        other: One of it, too, or of an earlier request.
+        earlier: Whether it is of an earlier request, so that its row may be written.
+        mark: What their vector is remembered by.
+    """
+
+    text: str
+    other: str
+    earlier: bool
+    mark: int
+
+    def is_of(self, vector: NDArray[np.float32]) -> bool:
+        """Tell whether the vector they share may be this one, which was computed anew."""
+        values = np.array([self.mark], np.uint64).view(np.float32)
+        return bool(np.abs(values - vector[:2]).max() <= SAME)
+
+
+class Audit:
+    """Remember texts by their vectors; threads may share it.
+
+    The latest RECENT are remembered, and of all others about one in ONE_IN: whether a vector is
+    among them depends on its values only, so that equal ones are remembered together. A vector is
+    known again by its first values (64 bits).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._recent: dict[int, str] = {}
+        self._older: dict[int, str] = {}
+        self._chosen: dict[int, str] = {}
+        self._chosen_chars = 0
+        self._shared: set[int] = set()
+        self._asked = 0
+
+    def suspects(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> list[Suspect]:
+        """Take a request's texts and vectors; return the pairs that should be asked for again.
+
+        Args:
+            texts: As they were sent.
+            vectors: float32, shape (len(texts), dimension).
+        """
+        if vectors.shape[1] < 2:
+            return []
+        firsts = np.ascontiguousarray(vectors[:, :2]).view(np.uint64).ravel()
+        marks = firsts.tolist()
+        keep = np.flatnonzero(firsts * _SPREAD < _LOWEST).tolist()
+        here = dict(zip(marks, texts, strict=True))
+        with self._lock:
+            known = (self._recent, self._older, self._chosen)
+            new = len(here) == len(marks) and all(map(here.keys().isdisjoint, known))
+            found = [] if new else self._pairs(texts, marks)
+            self._recent.update(here)
+            if len(self._recent) >= RECENT:
+                self._older, self._recent = self._recent, {}
+            for place in keep:
+                self._keep(marks[place], texts[place])
+        return found
+
+    def _pairs(self, texts: Sequence[str], marks: Sequence[int]) -> list[Suspect]:
+        """Return the pairs of different texts that share a mark, as far as they may be asked."""
+        here: dict[int, str] = {}
+        found = []
+        for text, mark in zip(texts, marks, strict=True):
+            other = here.setdefault(mark, text)
+            earlier = other is text
+            if earlier:
+                known = (self._recent, self._older, self._chosen)
+                other = next((one[mark] for one in known if mark in one), text)
+            if other != text and mark not in self._shared and self._asked < MOST_ASKED:
+                self._asked += 1
+                found.append(Suspect(text, other, earlier, mark))
+        return found
+
+    def rightly_shared(self, mark: int) -> None:
+        """Take note that different texts have this vector, alone as well."""
+        with self._lock:
+            self._shared.add(mark)
+
+    def _keep(self, mark: int, text: str) -> None:
+        self._chosen_chars += len(text) - len(self._chosen.pop(mark, ""))
+        self._chosen[mark] = text
+        while self._chosen_chars > KEPT_CHARS:
+            oldest = next(iter(self._chosen))
+            self._chosen_chars -= len(self._chosen.pop(oldest))

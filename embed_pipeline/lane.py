@@ -1,0 +1,81 @@
+"""One address of an endpoint among others: how it fares, and whether it has the right model."""
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embed_pipeline.client import Client
+from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.pacing import Pace
+
+FIRST_REST, LONGEST_REST = 1.0, 30.0  # seconds an address rests after a fault, doubled each time
+
+
+@dataclass(eq=False)
+class Lane:
+    """Hold what is known of one address; its pool's lock guards it.
+
+    Attributes:
+        endpoint: With this address.
+        client: To talk with it.
+        pace: How many requests it may have under way.
+        under_way: How many it has.
+        faults: How many requests have failed by its fault since the last success.
+        rests_until: When it may be used again though others are well (`time.monotonic`).
+        halved_at: When its pace was last halved; answers to what was sent before do not halve it
+            again.
+        looked_at: When its model was last seen to be the right one (`time.monotonic`), or None
+            where it must be looked at before the next text.
+        right_at: The same moment, in seconds since the epoch.
+        given: The latest texts it was asked for, with the vectors it gave: one of each request.
+        chosen_at: When it was last given a request (`time.monotonic`).
+        looking: Held while its model is looked at.
+    """
+
+    endpoint: Endpoint
+    client: Client
+    pace: Pace
+    under_way: int = 0
+    faults: int = 0
+    rests_until: float = 0.0
+    halved_at: float = 0.0
+    looked_at: float | None = None
+    right_at: float | None = None
+    chosen_at: float = 0.0
+    given: deque[tuple[str, NDArray[np.float32]]] = field(default_factory=lambda: deque(maxlen=8))
+    looking: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """Return its address without secrets."""
+        return self.endpoint.masked_url
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether one more request may be under way; after a fault only one may."""
+        return self.under_way < (1 if self.faults else self.pace.now)
+
+    def rest(self, seconds: float | None) -> None:
+        """Take note of a fault of the server: let it rest, the longer the more there were.
+
+        Args:
+            seconds: What it asked for, or None.
+        """
+        self.faults += 1
+        pause = min(LONGEST_REST, FIRST_REST * 2 ** (self.faults - 1))
+        self.rests_until = time.monotonic() + max(pause, seconds or 0.0)
+
+    def slow_down(self, sent_at: float) -> None:
+        """Halve the pace, once for all requests that were under way together."""
+        if sent_at >= self.halved_at:
+            self.pace.halve()
+            self.halved_at = time.monotonic()
+
+
+def lane_of(endpoint: Endpoint, retry: Retry, in_flight: int) -> Lane:
+    """Return the lane of one address."""
+    return Lane(endpoint, Client(endpoint, retry), Pace(in_flight))

@@ -1,0 +1,240 @@
+"""The addresses of an endpoint, sharing the work: who gets a request, and who is left out.
+
+A request goes to the address with the fewest under way. One that is down or too busy rests, while
+others go on; one whose model is not the others' is taken out.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Self, TypeVar
+
+import numpy as np
+
+from embed_pipeline import errors, interrupt
+from embed_pipeline.client import Client, Sent, Tries, embed_tried
+from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.identity import Identity, find_digest, told_context
+from embed_pipeline.lane import Lane, lane_of
+from embed_pipeline.retrying import tried
+
+T = TypeVar("T")
+
+LOOK_SECONDS = 60.0  # between two looks whether the model is still the same
+NOTICE_SECONDS = 0.2  # until a waiting thread notices that it is to stop, or that a rest is over
+SAME = 1e-3  # difference of a value, at most, between two answers of the same model
+
+_OF_THE_SERVER = (
+    errors.ConnectionFailed,
+    errors.ConnectionLost,
+    errors.ModelLoadFailed,
+    errors.Overloaded,
+    errors.RequestTimedOut,
+)
+_TOO_MUCH = (errors.Overloaded, errors.RequestTimedOut)
+_OF_THE_ADDRESS = (
+    errors.CannotEmbed,
+    errors.ModelChanged,
+    errors.ModelNotFound,
+    errors.NotAnEndpoint,
+    errors.Unauthorized,
+)
+_log = logging.getLogger("embed_pipeline")
+_right_at: dict[str, float] = {}  # by address: when a pool of this process last saw it right
+
+
+class Pool:
+    """Embed at one address or several; threads may share it.
+
+    Args:
+        endpoint: With concrete addresses.
+        retry: Bounds of the repetition of one request, at whatever addresses.
+        in_flight: Requests under way at each address, at most.
+        made_by: The model by which vectors have been made already, in other pools; None: none
+            have, and the first address that is looked at has the right model.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        retry: Retry,
+        in_flight: int = 1,
+        made_by: Identity | None = None,
+    ) -> None:
+        self._retry = retry
+        self._lanes = [lane_of(one, retry, in_flight) for one in endpoint.each]
+        self._changed = threading.Condition()
+        self._right = made_by
+        self._made_elsewhere = made_by is not None
+
+    def close(self) -> None:
+        """Close every connection."""
+        for lane in self._lanes:
+            lane.client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def some(self) -> Client:
+        """Return the client of an address that answers and has loaded the model.
+
+        Raises:
+            EndpointError: None does, as long as the retry settings let it be tried.
+        """
+        at_one = tried(self._retry, lambda: self._at_one(lambda lane: lane.client), patient=True)
+        return at_one.found[0]
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        tries: int | None = None,
+        *,
+        patient: bool = False,
+        truncate: bool = False,
+    ) -> Tries:
+        """Embed texts in one request, at whichever address is free; see `Client.embed`.
+
+        Raises:
+            ModelChanged: Another model answers there than at the start, and it may have given
+                vectors already.
+            EndpointError, InterruptedJobError: As `Client.embed` does.
+        """
+
+        def send(lane: Lane) -> Sent:
+            sent = lane.client.send(texts, truncate=truncate)
+            lane.given.append((texts[0], sent.answer.vectors[0]))
+            return sent
+
+        def once() -> Sent:
+            sent, waited = self._at_one(send)
+            return sent._replace(throttled_s=waited) if waited else sent
+
+        return embed_tried(self._retry, once, tries, patient=patient)
+
+    def _at_one(self, use: Callable[[Lane], T]) -> tuple[T, float]:
+        """Choose an address, look at it if it is time, and use it.
+
+        An error says whether there is another address to try at once.
+
+        Returns:
+            What the use returns, and the seconds that were waited for an address with room.
+        """
+        lane, waited = self._entered()
+        sent_at = time.monotonic()
+        try:
+            self._look_if_due(lane)
+            found = use(lane)
+        except errors.EndpointError as error:
+            with self._changed:
+                error.elsewhere = self._judged(lane, error, sent_at)
+            raise
+        else:
+            with self._changed:
+                lane.faults, lane.rests_until = 0, 0.0
+                lane.pace.recover()
+            return found, waited
+        finally:
+            with self._changed:
+                lane.under_way -= 1
+                self._changed.notify()
+
+    def _entered(self) -> tuple[Lane, float]:
+        """Wait for an address with room, and take a place there; say how long that took.
+
+        Raises:
+            InterruptedJobError: A stop was asked for.
+        """
+        waits_since = None
+        with self._changed:
+            while True:
+                if interrupt.stop_requested():
+                    raise errors.InterruptedJobError("stopped while waiting for the endpoint")
+                lane = self._choice()
+                if lane is not None:
+                    lane.under_way += 1
+                    lane.chosen_at = time.monotonic()
+                    return lane, 0.0 if waits_since is None else lane.chosen_at - waits_since
+                waits_since = waits_since or time.monotonic()
+                self._changed.wait(NOTICE_SECONDS)
+
+    def _choice(self) -> Lane | None:
+        """Return the address with the fewest requests under way, or None where none has room."""
+        now = time.monotonic()
+        well = [lane for lane in self._lanes if lane.rests_until <= now]
+        free = [lane for lane in well or self._lanes if lane.has_room]
+        return min(free, key=lambda lane: (lane.under_way, lane.chosen_at), default=None)
+
+    def _judged(self, lane: Lane, error: errors.EndpointError, sent_at: float) -> bool:
+        """Draw the consequences of an error; tell whether another address is to be tried at once."""
+        if isinstance(error, _TOO_MUCH):
+            lane.slow_down(sent_at)
+        if isinstance(error, _OF_THE_SERVER):
+            lane.rest(error.retry_after)
+        if isinstance(error, errors.TransientError) and not isinstance(error, errors.Overloaded):
+            lane.looked_at = None  # it may have been started anew, with another model
+        if isinstance(error, _OF_THE_ADDRESS) and len(self._lanes) > 1 and lane in self._lanes:
+            if isinstance(error, errors.ModelChanged) and error.since is not None:
+                return False  # it has given vectors of the other model
+            self._lanes.remove(lane)
+            _log.warning("%s; going on without this address", error)
+            return True
+        now = time.monotonic()
+        return isinstance(error, _OF_THE_SERVER) and any(
+            other.rests_until <= now for other in self._lanes if other is not lane
+        )
+
+    def _look_if_due(self, lane: Lane) -> None:
+        """Look whether an address has the right model, at the first use and now and then.
+
+        Raises:
+            ModelChanged: It has another one. `since` is None where it made no vector.
+            EndpointError: It does not answer.
+        """
+        with lane.looking:
+            due = lane.looked_at is None or time.monotonic() - lane.looked_at >= LOOK_SECONDS
+            if not due:
+                return
+            if lane.right_at is None:
+                lane.client.load(attempts=1)
+            found = Identity(
+                find_digest(lane.client, lane.endpoint, attempts=1),
+                told_context(lane.client, lane.endpoint, attempts=1),
+            )
+            with self._changed:
+                self._right = self._right or found
+            if not found.agrees(self._right):
+                self._refuse(lane, found)
+            lane.looked_at, lane.right_at = time.monotonic(), time.time()
+            _right_at[lane.name] = lane.right_at
+
+    def _refuse(self, lane: Lane, found: Identity) -> None:
+        """Refuse an address whose model is not the one of the start."""
+        error = errors.ModelChanged(
+            f"{lane.name} has {found} as '{lane.endpoint.model}', and the run began with "
+            f"{self._right}: their vectors do not compare"
+        )
+        if not self._gave_right_ones(lane):
+            error.since = _right_at.get(lane.name, 0.0)
+            error.message += "; what was embedded since it was last seen right is thrown away"
+        raise error
+
+    def _gave_right_ones(self, lane: Lane) -> bool:
+        """Tell whether another address confirms what this one has given last.
+
+        A model is changed once: where the last vectors are the old one's, so are all others.
+        """
+        if not lane.given:
+            return not self._made_elsewhere
+        others = [one for one in self._lanes if one is not lane and one.right_at is not None]
+        texts = [text for text, _ in lane.given]
+        for other in others:
+            try:
+                vectors = other.client.embed(texts, tries=1).answer.vectors
+            except errors.EndpointError:
+                continue
+            return bool(np.abs(vectors - np.stack([v for _, v in lane.given])).max() <= SAME)
+        return False
