@@ -286,7 +286,7 @@ def search_command(
 
     manifest = read_manifest(dataset)
     made = manifest.provenance
-    wanted = _endpoint(url or made["endpoint"], made["model"]).model_copy(
+    wanted = _endpoint(url or made["endpoint"].partition(", ")[0], made["model"]).model_copy(
         update={"dimensions": made["dimensions_asked"], "options": made["options"]}
     )
     with locate.opened(wanted) as endpoint, Client(endpoint, Retry(attempts=3)) as client:

@@ -1,4 +1,6 @@
-"""Before a run: which endpoint it is, and whether it has the model."""
+"""Before a run: which endpoint it is, and whether all its addresses have the very same model."""
+
+import logging
 
 from embed_pipeline import errors
 from embed_pipeline.client import Client
@@ -7,19 +9,48 @@ from embed_pipeline.engine import find_version, kind_of
 from embed_pipeline.identity import find_digest
 from embed_pipeline.pipelines.terminal import Terminal
 
+_log = logging.getLogger("embed_pipeline")
+
 
 def preflight(endpoint: Endpoint, terminal: Terminal) -> str:
     """Return the model's digest; say which endpoint was taken.
 
+    Of several addresses some may be down: they are warned of, and looked at again when they are
+    back.
+
     Raises:
         ConfigError: What answers is no endpoint, or does not have the model.
+        RefusedError: Two addresses have different models under the same name.
+        EndpointError: None of the addresses answers.
     """
-    with Client(endpoint, Retry(attempts=3)) as client:
+    digests: dict[str, str] = {}
+    down: errors.EndpointError | None = None
+    for one in endpoint.each:
         try:
-            version = find_version(client)
-            digest = find_digest(client, endpoint)
+            digests[one.masked_url] = _asked(one, terminal)
         except (errors.ModelNotFound, errors.NotAnEndpoint) as error:
             raise errors.ConfigError(str(error)) from error
+        except errors.TransientError as error:
+            if len(endpoint.urls) == 1:
+                raise
+            _log.warning("%s; beginning without it", error)
+            down = error
+    if not digests and down is not None:
+        raise down
+    if len(set(digests.values())) > 1:
+        told = ", ".join(f"{url} has {digest[:12]}" for url, digest in digests.items())
+        raise errors.RefusedError(
+            f"the addresses of endpoint.url have different models as '{endpoint.model}': {told}; "
+            "their vectors do not compare: give all of them the same model"
+        )
+    return next(iter(digests.values()))
+
+
+def _asked(endpoint: Endpoint, terminal: Terminal) -> str:
+    """Return the digest at one address."""
+    with Client(endpoint, Retry(attempts=3)) as client:
+        version = find_version(client)
+        digest = find_digest(client, endpoint)
     kind = "the embedded one" if kind_of(version) == EMBEDDED else "a server"
     terminal.say(f"endpoint: {kind} at {endpoint.masked_url}, version {version or 'unknown'}")
     return digest

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
@@ -150,6 +150,7 @@ class Terminal:
             *_truncated(manifest),
             ("model", f"{made['model']} {made['digest'][:12]}, {made['dimension']} values"),
             ("endpoint", f"{made['endpoint']} {made['endpoint_version']}"),
+            *_effort(manifest.effort),
             ("time", f"{seconds:,.1f} s, {rate:,.0f} texts/s"),
         ]
         print_pairs(self._console, pairs)
@@ -211,6 +212,31 @@ def _recounted(manifest: Manifest) -> list[tuple[str, str]]:
         for source, found in manifest.recount.items()
     ]
     return [("", f"asked again alone: {', '.join(told)}")] if told else []
+
+
+def _effort(effort: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Tell how many requests it took, and what went wrong on the way."""
+    told = f"{effort.get('requests', 0):,.0f}"
+    if effort.get("retries"):
+        told += f", {effort['retries']:,.0f} of them repeated"
+    if effort.get("isolated"):
+        told += f", {effort['isolated']:,.0f} cut in halves"
+    pairs = [("requests", told)]
+    faults = [
+        f"{number:,.0f} {name.removeprefix('faults.')}"
+        for name, number in sorted(effort.items())
+        if name.startswith("faults.")
+    ]
+    if faults:
+        lost = f"{effort.get('lost_s', 0):,.1f} s of requests lost by that"
+        pairs.append(("", f"failed: {', '.join(faults)}; {lost}"))
+    if effort.get("reloads"):
+        pairs.append(("", f"{effort['reloads']:,.0f} waited for the model to be loaded again"))
+    if effort.get("suspects"):
+        pairs.append(
+            ("", f"{effort['suspects']:,.0f} pairs of texts with one vector, rightly so")
+        )
+    return pairs
 
 
 def _truncated(manifest: Manifest) -> list[tuple[str, str]]:
