@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 RECENT = 256  # vectors remembered one and all
-ONE_IN = 64  # vectors remembered for longer, chosen by what they are
+ONE_IN = 61  # vectors remembered for longer, by what they are; a prime, so that all bits count
 KEPT_CHARS = 8_000_000  # of their texts
 MOST_ASKED = 1_000  # pairs in a process
 SAME = 1e-5  # difference of a value, at most, between two computations of one vector
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads what is multiplied by it
-_LOWEST = np.uint64(2**64 // ONE_IN)
 
 
 class Suspect(NamedTuple):
@@ -67,9 +65,7 @@ class Audit:
         """
         if vectors.shape[1] < 2:
             return []
-        firsts = np.ascontiguousarray(vectors[:, :2]).view(np.uint64).ravel()
-        marks = firsts.tolist()
-        keep = np.flatnonzero(firsts * _SPREAD < _LOWEST).tolist()
+        marks = np.ascontiguousarray(vectors[:, :2]).view(np.uint64).ravel().tolist()
         here = dict(zip(marks, texts, strict=True))
         with self._lock:
             known = (self._recent, self._older, self._chosen)
@@ -78,8 +74,9 @@ class Audit:
             self._recent.update(here)
             if len(self._recent) >= RECENT:
                 self._older, self._recent = self._recent, {}
-            for place in keep:
-                self._keep(marks[place], texts[place])
+            for mark in here:
+                if not mark % ONE_IN:
+                    self._keep(mark, here[mark])
         return found
 
     def _pairs(self, texts: Sequence[str], marks: Sequence[int]) -> list[Suspect]:

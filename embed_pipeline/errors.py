@@ -226,7 +226,9 @@ class CannotEmbed(PermanentError):
 
 
 class RequestRejected(PermanentError):
-    """Report a request the endpoint will never accept."""
+    """Report a request the endpoint will never accept, for one of its texts or for all."""
+
+    scope = "text"
 
 
 class ModelChanged(PermanentError):

@@ -33,7 +33,8 @@ def embed_texts(
 
     A text that failed alone is blamed when it fails alone again after the probes have succeeded,
     and the probes succeed once more right after it. Where they do not, it is sent again after they
-    do, up to ROUNDS times; then it is given up, and the server is blamed.
+    do, up to ROUNDS times; then it is given up, and the server is blamed. A text that is refused for good
+    is sent no more; the probes tell that not every request is refused.
 
     With k guilty texts among n this takes at most 1 + 2k * ceil(log2 n) requests and 1 for the
     probes, then ROUNDS * 3 for each guilty text, beside the repetitions (an error's `tries`) of the
@@ -56,8 +57,11 @@ def embed_texts(
     effort = Effort()
     results = _bisected(client, texts, sizing, effort, audit)
     for place, result in enumerate(results):
-        if isinstance(result, Failure) and isinstance(result.error, errors.TransientError):
-            results[place] = _verdict(client, texts[place], result, sizing, effort)
+        if isinstance(result, Failure):
+            if isinstance(result.error, errors.TransientError):
+                results[place] = _verdict(client, texts[place], result, sizing, effort)
+            elif not isinstance(result.error, errors.TextTooLong):
+                _wait_until_well(client, effort)  # or the endpoint refuses every request
     return results, effort
 
 
@@ -107,7 +111,7 @@ def _bisected(
                 continue
             effort.isolated += 1
             effort.timed_out += isinstance(error, errors.RequestTimedOut)
-            if whole and isinstance(error, errors.TransientError):
+            if whole and not isinstance(error, errors.TextTooLong):
                 _wait_until_well(client, effort)
             middle = len(part) // 2
             pending += [part[middle:], part[:middle]]

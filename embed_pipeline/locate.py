@@ -63,6 +63,7 @@ def _server(endpoint: Endpoint) -> Endpoint | None:
             find_digest(client, found)
         except (
             errors.ConnectionFailed,
+            errors.ConnectionLost,
             errors.RequestTimedOut,
             errors.ModelNotFound,
             errors.NotAnEndpoint,

@@ -198,12 +198,10 @@ class Pool:
             due = lane.looked_at is None or time.monotonic() - lane.looked_at >= LOOK_SECONDS
             if not due:
                 return
+            digest = find_digest(lane.client, lane.endpoint, attempts=1)
             if lane.right_at is None:
                 lane.client.load(attempts=1)
-            found = Identity(
-                find_digest(lane.client, lane.endpoint, attempts=1),
-                told_context(lane.client, lane.endpoint, attempts=1),
-            )
+            found = Identity(digest, told_context(lane.client, lane.endpoint, attempts=1))
             with self._changed:
                 self._right = self._right or found
             if not found.agrees(self._right):

@@ -103,7 +103,7 @@ def test_check_tells_how_to_get_a_model(capsys: Captured, endpoint: ScriptedEndp
 def test_check_tells_where_nobody_answers(capsys: Captured) -> None:
     assert invoke(["check", "--url", "http://127.0.0.1:9"]) == 1
     said = capsys.readouterr().err
-    assert "http://127.0.0.1:9/api/version" in said
+    assert "http://127.0.0.1:9/api/tags" in said
     assert "is the endpoint running" in said
 
 

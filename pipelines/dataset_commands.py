@@ -1,0 +1,155 @@
+"""Commands that take a dataset's folder.
+
+pyarrow takes a quarter of a second to import, so it is imported when a command needs it.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.markup import escape
+
+from embed_pipeline import locate, prefixes
+from embed_pipeline.client import Client
+from embed_pipeline.endpoint import Retry
+from embed_pipeline.errors import RefusedError
+from embed_pipeline.identity import find_digest
+from embed_pipeline.pipelines.arguments import named_endpoint, shortened
+from embed_pipeline.tokens import PLACE, applied
+
+if TYPE_CHECKING:
+    from embed_pipeline.manifest import Manifest
+    from embed_pipeline.search import Hit
+
+
+@click.command("search")
+@click.argument("dataset")
+@click.argument("query")
+@click.option(
+    "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, help="How many rows."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a row.")
+@click.option("--url", help="Address of the endpoint; by default the kind the dataset was made by.")
+@click.option(
+    "--query-prefix",
+    metavar="TEXT",
+    help="Put before the query, or a template with {text}; by default what the dataset's job says.",
+)
+def search_command(
+    dataset: str,
+    query: str,
+    count: int,
+    url: str | None,
+    query_prefix: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the rows of a dataset that are nearest to a query, by cosine.
+
+    Example: embed-pipeline search out/python-docs "read a csv file" -k 5
+    """
+    if not query.strip():
+        raise click.UsageError("the query is empty")
+    from embed_pipeline.manifest import read_manifest
+    from embed_pipeline.search import nearest_rows
+
+    manifest = read_manifest(dataset)
+    made = manifest.provenance
+    wanted = named_endpoint(url or made["endpoint"].partition(", ")[0], made["model"]).model_copy(
+        update={"dimensions": made["dimensions_asked"], "options": made["options"]}
+    )
+    with locate.opened(wanted) as endpoint, Client(endpoint, Retry(attempts=3)) as client:
+        digest = find_digest(client, endpoint)
+        if digest != made["digest"]:
+            raise RefusedError(
+                f"{endpoint.masked_url} has another '{made['model']}' (digest {digest[:12]}) than "
+                f"the dataset was made with ({made['digest'][:12]}): their vectors do not compare; "
+                f"give the address of the one it was made with: --url (it was: {made['endpoint']})"
+            )
+        vector = client.embed([_asked(query, query_prefix, made)]).answer.vectors[0]
+    hits = nearest_rows(dataset, manifest, vector, count)
+    if as_json:
+        for hit in hits:
+            click.echo(orjson.dumps({"score": hit.score, **hit.row}, default=str))
+        return
+    _print_hits(hits, manifest)
+
+
+def _asked(query: str, query_prefix: str | None, made: Mapping[str, Any]) -> str:
+    """Return a query as it is sent; say so where the dataset's texts had a prefix, and it has none.
+
+    Args:
+        query: What the user asks.
+        query_prefix: What the user puts before it, or None.
+        made: The dataset's provenance.
+    """
+    prefix = made.get("query_prefix", "") if query_prefix is None else query_prefix
+    if prefix.count(PLACE) > 1:
+        raise click.UsageError(f"--query-prefix: {PLACE} may stand once")
+    missing = prefixes.warning(made["model"], query_prefix=prefix)
+    if missing and query_prefix is None:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(f"[yellow]warning:[/yellow] {escape(missing)}")
+    return applied(prefix, query)
+
+
+def _print_hits(hits: list["Hit"], manifest: "Manifest") -> None:
+    """Print each hit as its cosine and id, and below them the beginning of its text."""
+    columns = manifest.job.get("output", {}).get("columns", {})
+    console = Console(highlight=False, soft_wrap=True)
+    for hit in hits:
+        identity = str(hit.row[columns.get("id", "id")])
+        console.print(f"[bold]{hit.score:.4f}[/bold]  {escape(identity)}")
+        text = hit.row.get(columns.get("text", "text"))
+        if text:
+            console.print(f"        {escape(shortened(text))}", style="dim")
+
+
+@click.command()
+@click.argument("dataset")
+def status(dataset: str) -> int:
+    """Tell how far the runs into a dataset's folder are, and whether it is complete.
+
+    The exit code is 1 where there is neither a dataset nor a run.
+
+    Example: embed-pipeline status out/python-docs
+    """
+    from embed_pipeline import files
+    from embed_pipeline.manifest import read_manifest
+    from embed_pipeline.progress import read_progress, running
+    from embed_pipeline.staging import MANIFEST
+
+    complete = files.exists(files.join(dataset, MANIFEST))
+    if complete:
+        manifest = read_manifest(dataset)
+        counts = manifest.counts
+        click.echo(
+            f"{dataset}: complete since {manifest.finished}: {counts.rows:,} rows, "
+            f"{counts.failed:,} failed, {counts.tokens:,} tokens"
+        )
+    else:
+        click.echo(f"{dataset}: no complete dataset")
+    runs = running(dataset)
+    for one in runs:
+        done = read_progress(one)
+        click.echo(
+            f"run {one.run_id}: {done.rows:,} texts, {done.tokens:,} tokens, {done.failed:,} failed"
+        )
+    return 0 if complete or runs else 1
+
+
+@click.command("inspect")
+@click.argument("dataset")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def inspect_command(dataset: str, *, as_json: bool) -> int:
+    """Print how a dataset was made and what it holds, and verify all of it.
+
+    The exit code is 1 where something does not hold.
+
+    Example: embed-pipeline inspect out/python-docs
+    """
+    from embed_pipeline.pipelines.inspect_dataset import inspect_dataset
+
+    return inspect_dataset(dataset, Console(highlight=False), as_json=as_json)
