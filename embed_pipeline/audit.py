@@ -74,9 +74,9 @@ class Audit:
             self._recent.update(here)
             if len(self._recent) >= RECENT:
                 self._older, self._recent = self._recent, {}
-            for mark in here:
+            for mark, text in here.items():
                 if not mark % ONE_IN:
-                    self._keep(mark, here[mark])
+                    self._keep(mark, text)
         return found
 
     def _pairs(self, texts: Sequence[str], marks: Sequence[int]) -> list[Suspect]:

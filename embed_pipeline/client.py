@@ -8,16 +8,17 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import orjson
 
-from embed_pipeline import answer, errors
+from embed_pipeline import answer, errors, last_use
 from embed_pipeline.answer import Answer
 from embed_pipeline.endpoint import Endpoint, Retry, keep_alive_seconds
-from embed_pipeline.model_names import same_model
+from embed_pipeline.model_names import entry_of
 from embed_pipeline.reloads import Reloads
 from embed_pipeline.retrying import tried
 from embed_pipeline.transport import Transport
 
 SHORTEST_READ = 30.0  # seconds to wait for an answer at least, however fast the endpoint was
 SLOWER_THAN_EXPECTED = 8.0  # times the expected duration, before an answer is given up
+CLOCKS = 60.0  # seconds the clocks of server and client may differ
 SMALL_BODY = 1 << 20  # bytes an answer without vectors may have
 SHOWN_BODY = 64 << 20  # bytes a model's description may have, with vocabulary and merges
 VECTOR_BYTES = 1 << 18  # bytes one vector may take: 8,192 values of up to 32 characters
@@ -144,13 +145,12 @@ class Client:
         Args:
             attempts: Tries at most; None leaves that to the retry settings.
         """
-        if self._expires_later():
-            self._keep_alive = None
+        self._decide_keep_alive()
         body = orjson.dumps({**self._fields(), "input": []})
         seconds = self._endpoint.timeouts.load
         tried(
             self._bounded(attempts),
-            lambda: self._transport.exchange("POST", "/api/embed", body, seconds, SMALL_BODY),
+            lambda: self._ask(body, seconds, SMALL_BODY),
             patient=True,
         )
 
@@ -190,15 +190,27 @@ class Client:
         request = self._transport.request("/api/embed")
         limit = SMALL_BODY + VECTOR_BYTES * len(texts)
         started = time.monotonic()
-        found = self._transport.exchange(
-            "POST", "/api/embed", body, self._patience(characters), limit
-        )
+        found = self._ask(body, self._patience(characters), limit)
         got = answer.parse(found, len(texts), self._dimension, request)
         self._check_dimension(got, request)
         answer.check_distinct(got.vectors, texts, request)
         seconds = time.monotonic() - started
         self._learn(got, seconds / max(characters, 1))
-        return Sent(got, round(seconds * 1000), self._reloads.saw(got.load_ns, started))
+        reloaded = self._reloads.saw(got.load_ns, started)
+        if reloaded:  # an expiry somebody had set is gone
+            self._decide_keep_alive()
+        return Sent(got, round(seconds * 1000), reloaded)
+
+    def _ask(self, body: bytes, seconds: float, limit: int) -> bytes:
+        """Send one embed request; note when it ended: the model's expiry counts from then."""
+        try:
+            return self._transport.exchange("POST", "/api/embed", body, seconds, limit)
+        finally:
+            last_use.note(self._endpoint)
+
+    def _decide_keep_alive(self) -> None:
+        """Send no keep_alive where the model stays longer than ours would let it."""
+        self._keep_alive = None if self._expires_later() else self._endpoint.keep_alive
 
     def _bounded(self, attempts: int | None) -> Retry:
         if attempts is None:
@@ -223,11 +235,10 @@ class Client:
         if ours < 0:
             return False
         try:
-            loaded = self.get("/api/ps", attempts=1).get("models") or []
+            found = entry_of(self.get("/api/ps", attempts=1), self._endpoint.model)
         except errors.EndpointError:  # a server without /api/ps: send what the settings say
             return False
-        mine = [entry for entry in loaded if same_model(entry.get("name"), self._endpoint.model)]
-        return any(_seconds_until(entry.get("expires_at", "")) > ours for entry in mine)
+        return _seconds_until(str(found.get("expires_at", ""))) > ours + CLOCKS
 
     def _check_dimension(self, got: Answer, request: str) -> None:
         """Refuse vectors that are not cut as asked, which no repetition would change."""

@@ -71,7 +71,7 @@ class Embedder:
 
     @property
     def max_texts(self) -> int:
-        """Return how many texts a request may have now: fewer after one was not answered in time."""
+        """Return how many texts a request may have now: fewer for a while after a time-out."""
         return self._texts.now
 
     def prepare(self, texts: Sequence[str]) -> list[Prepared | errors.TextTooLong]:

@@ -1,11 +1,11 @@
 """Which model answers under a name: what tells one from another that has the same name."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from embed_pipeline import errors
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Endpoint
-from embed_pipeline.model_names import same_model
+from embed_pipeline.model_names import entry_of, names_of
 
 
 class Identity(NamedTuple):
@@ -41,11 +41,11 @@ def find_digest(client: Client, endpoint: Endpoint, attempts: int | None = None)
     Raises:
         ModelNotFound: The endpoint lists its models, and this one is not among them.
     """
-    models = client.get("/api/tags", attempts).get("models") or []
-    for entry in models:
-        if same_model(entry.get("name"), endpoint.model):
-            return str(entry.get("digest", ""))
-    names = ", ".join(sorted(str(entry.get("name")) for entry in models)) or "none"
+    listed = client.get("/api/tags", attempts)
+    entry = entry_of(listed, endpoint.model)
+    if entry:
+        return str(entry.get("digest", ""))
+    names = ", ".join(sorted(names_of(listed))) or "none"
     raise errors.ModelNotFound(
         f"{endpoint.masked_url} has no model '{endpoint.model}' (it has: {names}); "
         f"get it with: ollama pull {endpoint.model}"
@@ -55,11 +55,8 @@ def find_digest(client: Client, endpoint: Endpoint, attempts: int | None = None)
 def told_context(client: Client, endpoint: Endpoint, attempts: int | None = None) -> int | None:
     """Return the context `/api/ps` tells of the loaded model, or None."""
     try:
-        loaded: list[dict[str, Any]] = client.get("/api/ps", attempts).get("models") or []
+        loaded = client.get("/api/ps", attempts)
     except (errors.NotAnEndpoint, errors.RequestRejected, errors.ModelNotFound):
         return None
-    for entry in loaded:
-        if same_model(entry.get("name"), endpoint.model):
-            context = entry.get("context_length")
-            return int(context) if context else None
-    return None
+    context = entry_of(loaded, endpoint.model).get("context_length")
+    return int(context) if context else None

@@ -33,8 +33,8 @@ def embed_texts(
 
     A text that failed alone is blamed when it fails alone again after the probes have succeeded,
     and the probes succeed once more right after it. Where they do not, it is sent again after they
-    do, up to ROUNDS times; then it is given up, and the server is blamed. A text that is refused for good
-    is sent no more; the probes tell that not every request is refused.
+    do, up to ROUNDS times; then it is given up, and the server is blamed. A text that is refused
+    for good is sent no more; the probes tell that not every request is refused.
 
     With k guilty texts among n this takes at most 1 + 2k * ceil(log2 n) requests and 1 for the
     probes, then ROUNDS * 3 for each guilty text, beside the repetitions (an error's `tries`) of the

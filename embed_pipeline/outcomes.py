@@ -44,7 +44,8 @@ class Effort:
         server_ms, load_ms: The endpoint's own times.
         throttled_s: Seconds waited because it was too busy.
         lost_s: Seconds of requests that failed, and of all waits after them.
-        reloads: Requests that waited for the model to be loaded again.
+        reloads: Loads of the model that requests waited for; one that several waited for counts
+            once.
         isolated: Requests that were cut in halves, to tell their texts apart.
         timed_out: Those among them that were cut because no answer came in time.
         suspects: Pairs of different texts with the same vector.

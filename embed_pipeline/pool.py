@@ -63,14 +63,15 @@ class Pool:
         made_by: Identity | None = None,
     ) -> None:
         self._retry = retry
-        self._lanes = [lane_of(one, retry, in_flight) for one in endpoint.each]
+        self._every = [lane_of(one, retry, in_flight) for one in endpoint.each]
+        self._lanes = [*self._every]  # those that are not taken out
         self._changed = threading.Condition()
         self._right = made_by
         self._made_elsewhere = made_by is not None
 
     def close(self) -> None:
         """Close every connection."""
-        for lane in self._lanes:
+        for lane in self._every:
             lane.client.close()
 
     def __enter__(self) -> Self:
@@ -169,7 +170,7 @@ class Pool:
         return min(free, key=lambda lane: (lane.under_way, lane.chosen_at), default=None)
 
     def _judged(self, lane: Lane, error: errors.EndpointError, sent_at: float) -> bool:
-        """Draw the consequences of an error; tell whether another address is to be tried at once."""
+        """Draw the consequences of an error; tell whether to try another address at once."""
         if isinstance(error, _TOO_MUCH):
             lane.slow_down(sent_at)
         if isinstance(error, _OF_THE_SERVER):

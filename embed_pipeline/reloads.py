@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from statistics import median_low
 
-LEAST_NS = 40_000_000  # what no load takes less than
+LEAST_NS = 20_000_000  # a shorter load is not worth telling
 TIMES_SHORTEST = 25  # times the shortest load_duration of a loaded model
 TIMES_USUAL = 10  # times the usual one
 SHORTEST_NS = 5_000_000  # that of a usual server, until ours is known
@@ -16,17 +16,18 @@ class Reloads:
 
     A load_duration is never nothing: it spans the server's handler up to the moment the model is
     there, so reading the request counts, and with some servers a ping of the model. Measured with
-    all-minilm on two processors, in milliseconds, while nothing else ran; with two busy processes
-    beside and ten clients at once; and for a load (alone; beside the busy processes):
+    all-minilm on two processors, in milliseconds: where the model was loaded, with one client and
+    nothing else to do, and with ten beside two busy processes; and where it was not.
 
-        a server of Ollama's kind, 0.24:  5-10;   6-207, half of them below 27;  292-306; 339-366
-        the embedded endpoint:            0.1-1;  0.1-20, half of them below 4;   55-286; 110-180
+        a server of Ollama's kind, 0.24:  5-10;   6-207, half of them below 27;  292-366
+        the embedded endpoint:            0-0.1;  0-0.1;                         55-616
 
     So no fixed bound fits both, and a busy server's answers spread. A request met a load where its
-    load_duration exceeds 40 ms, 25 times the shortest of the loaded model and 10 times the usual
+    load_duration exceeds 20 ms, 25 times the shortest of the loaded model and 10 times the usual
     one (the median of the last 31 that met none). Larger models take seconds to load, with the same
-    few milliseconds otherwise. Forty clients at once that all begin together can reach 280 ms
-    without a load, and are then counted wrongly.
+    few milliseconds otherwise. What this gets wrong: forty clients that all begin at once can reach
+    280 ms at such a server without a load; and a load before any answer of the loaded model is not
+    told if it took less than 125 ms.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class Reloads:
         self._last = (0.0, 0.0)  # from when to when the last load was waited for
 
     def saw(self, load_ns: int, sent: float | None = None) -> bool:
-        """Take in one answer; tell whether it reveals a load nobody has told of yet.
+        """Take in one answer; tell whether it met a load that no earlier call told of.
 
         Args:
             load_ns: The answer's load_duration, in nanoseconds; 0 where it does not say.

@@ -62,64 +62,91 @@ def tried(
         EndpointError: The last try's; it tells what all of them took.
         InterruptedJobError: A stop was asked for while waiting to try again.
     """
-    faults: Counter[str] = Counter()
-    throttled_s = 0.0
-    began = last = time.monotonic()
-
-    def counted() -> T:
-        nonlocal last
-        last = time.monotonic()
-        try:
-            return once()
-        except errors.EndpointError as error:
-            faults[type(error).__name__] += 1
-            raise
-
-    def worth_trying(state: tenacity.RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, errors.EndpointError) and error.elsewhere:
-            return not interrupt.stop_requested()
-        if not isinstance(error, errors.TransientError) or interrupt.stop_requested():
-            return False
-        if patient:
-            return True
-        if tries is not None and error.scope == "text":
-            return state.attempt_number < tries
-        return error.tries is None or state.attempt_number < error.tries
-
-    def wait(state: tenacity.RetryCallState) -> float:
-        nonlocal throttled_s
-        error = state.outcome.exception() if state.outcome else None
-        if getattr(error, "elsewhere", False):
-            return 0.0
-        seconds = max(getattr(error, "retry_after", None) or 0.0, back_off(state))
-        if isinstance(error, errors.Overloaded):
-            throttled_s += seconds
-        return seconds
-
+    repetition = _Repetition(tries, patient=patient, back_off=back_off)
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(retry.attempts)
         | tenacity.stop_before_delay(retry.total_seconds),
-        wait=wait,
-        retry=worth_trying,
+        wait=repetition.wait,
+        retry=repetition.is_worth_it,
         sleep=_sleep,
         before_sleep=_tell,
         reraise=True,
     )
     try:
-        found = retrying(counted)
+        found = retrying(lambda: repetition.counted(once))
     except errors.EndpointError as error:
-        error.attempts = faults.total()
-        error.lost_s = time.monotonic() - began
-        error.throttled_s = throttled_s
-        error.faults = dict(faults)
+        repetition.tell(error)
         raise
-    return Tried(found, faults.total() + 1, last - began, throttled_s, faults)
+    return repetition.ended_with(found)
+
+
+class _Repetition:
+    """Decide whether one request is repeated and when, and count what that took."""
+
+    def __init__(
+        self, tries: int | None, *, patient: bool, back_off: tenacity.wait.wait_base
+    ) -> None:
+        self._tries = tries
+        self._patient = patient
+        self._back_off = back_off
+        self._faults: Counter[str] = Counter()
+        self._throttled_s = 0.0
+        self._began = self._last = time.monotonic()
+
+    def counted(self, once: Callable[[], T]) -> T:
+        """Send the request, and count the error that may bring."""
+        self._last = time.monotonic()
+        try:
+            return once()
+        except errors.EndpointError as error:
+            self._faults[type(error).__name__] += 1
+            raise
+
+    def is_worth_it(self, state: tenacity.RetryCallState) -> bool:
+        """Tell whether another try may help."""
+        error = _error_of(state)
+        if not isinstance(error, errors.EndpointError) or interrupt.stop_requested():
+            return False
+        if error.elsewhere:
+            return True
+        if not isinstance(error, errors.TransientError):
+            return False
+        if self._patient:
+            return True
+        if self._tries is not None and error.scope == "text":
+            return state.attempt_number < self._tries
+        return error.tries is None or state.attempt_number < error.tries
+
+    def wait(self, state: tenacity.RetryCallState) -> float:
+        """Return the seconds to wait before another try."""
+        error = _error_of(state)
+        if not isinstance(error, errors.EndpointError) or error.elsewhere:
+            return 0.0
+        seconds = max(error.retry_after or 0.0, self._back_off(state))
+        if isinstance(error, errors.Overloaded):
+            self._throttled_s += seconds
+        return seconds
+
+    def tell(self, error: errors.EndpointError) -> None:
+        """Write into the last error what all tries took."""
+        error.attempts = self._faults.total()
+        error.lost_s = time.monotonic() - self._began
+        error.throttled_s = self._throttled_s
+        error.faults = dict(self._faults)
+
+    def ended_with(self, found: T) -> Tried[T]:
+        """Return what was found, with what all tries took."""
+        attempts = self._faults.total() + 1
+        return Tried(found, attempts, self._last - self._began, self._throttled_s, self._faults)
+
+
+def _error_of(state: tenacity.RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
 
 
 def _tell(state: tenacity.RetryCallState) -> None:
     """Tell of a wait that somebody who watches would wonder about."""
-    error = state.outcome.exception() if state.outcome else None
+    error = _error_of(state)
     seconds = state.next_action.sleep if state.next_action else 0.0
     if state.attempt_number >= TOLD_FROM and seconds:
         _log.warning("%s; waiting %.0f s before try %d", error, seconds, state.attempt_number + 1)

@@ -30,7 +30,8 @@ class Stall:
         """Take note of texts that were sent, none of which got a vector.
 
         Args:
-            began, ended: When; seconds from any point on.
+            began: When the request was sent; seconds from any point on.
+            ended: When its texts were given up.
             error: The last one's.
 
         Raises:

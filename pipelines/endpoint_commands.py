@@ -82,14 +82,22 @@ def embed(
     show_default=True,
     help="Port to listen on; 0 = a free one.",
 )
-def serve(host: str, port: int) -> None:
+@click.option(
+    "--keep-alive",
+    default="5m",
+    show_default=True,
+    metavar="DURATION",
+    help="How long an idle model stays loaded where no request says otherwise.",
+)
+def serve(host: str, port: int, keep_alive: str) -> None:
     """Serve the embedded endpoint: all-minilm, on this machine's processors.
 
     Example: embed-pipeline serve --port 11500
     """
+    from embed_pipeline.embedded.durations import keep_alive_setting
     from embed_pipeline.embedded.server import serve as serve_embedded
 
-    serve_embedded(host, port)
+    serve_embedded(host, port, keep_alive_setting(keep_alive))
 
 
 @click.command()

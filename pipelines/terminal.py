@@ -231,11 +231,9 @@ def _effort(effort: Mapping[str, float]) -> list[tuple[str, str]]:
         lost = f"{effort.get('lost_s', 0):,.1f} s of requests lost by that"
         pairs.append(("", f"failed: {', '.join(faults)}; {lost}"))
     if effort.get("reloads"):
-        pairs.append(("", f"{effort['reloads']:,.0f} waited for the model to be loaded again"))
+        pairs.append(("model reloads", f"{effort['reloads']:,.0f}"))
     if effort.get("suspects"):
-        pairs.append(
-            ("", f"{effort['suspects']:,.0f} pairs of texts with one vector, rightly so")
-        )
+        pairs.append(("", f"{effort['suspects']:,.0f} pairs of texts with one vector, rightly so"))
     return pairs
 
 

@@ -4,6 +4,8 @@ import json
 import math
 import re
 
+from embed_pipeline.errors import ConfigError
+
 UNITS = {
     "ns": 1e-9,
     "us": 1e-6,
@@ -16,6 +18,7 @@ UNITS = {
 }
 LONGEST = (2**63 - 1) / 1e9  # seconds, some 292 years: what int64 nanoseconds can hold
 NUMBER = re.compile(r"\d+\.?\d*|\.\d+", re.ASCII)
+PLAIN = re.compile(r"-?(\d+\.?\d*|\.\d+)", re.ASCII)  # a number of seconds
 UNIT = re.compile(r"[^\d.]*", re.ASCII)
 
 
@@ -71,3 +74,20 @@ def parse_keep_alive(value: object) -> float:
     else:
         raise TypeError("Unsupported type: 'map[string]interface {}'")
     return math.inf if seconds < 0 else seconds
+
+
+def keep_alive_setting(text: str) -> float:
+    """Return for how many seconds an idle model stays loaded, as a user writes it.
+
+    A number alone is seconds; else as `parse_keep_alive`.
+
+    Raises:
+        ConfigError: It is neither a number nor a duration.
+    """
+    try:
+        return parse_keep_alive(f"{text}s" if PLAIN.fullmatch(text) else text)
+    except ValueError:
+        raise ConfigError(
+            f"a model cannot be kept for {text!r}: give seconds, or a duration such as '5m' or "
+            "'1h30m'; -1 keeps it for ever"
+        ) from None

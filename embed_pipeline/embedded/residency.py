@@ -7,10 +7,11 @@ done in threads.
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from embed_pipeline.embedded.durations import LONGEST
 from embed_pipeline.embedded.engine import Engine
@@ -40,6 +41,19 @@ class Resident:
     expires_at: datetime
 
 
+class Lease(NamedTuple):
+    """Hold what a request was lent.
+
+    Attributes:
+        engine: The model.
+        load_ns: How long the request waited for the model to be loaded, by itself or by requests
+            before it, in nanoseconds; its wait while others computed is no part of it.
+    """
+
+    engine: Engine
+    load_ns: int
+
+
 class Residency:
     """Lend the loaded model to one request at a time, first come first served.
 
@@ -62,6 +76,7 @@ class Residency:
         self._users = 0  # requests that have the model or wait for it
         self._resident: Resident | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._loading = _Stopwatch()
 
     def resident(self) -> Resident | None:
         """Return the loaded model, or None."""
@@ -71,7 +86,7 @@ class Residency:
     @asynccontextmanager
     async def lease(
         self, name: str, runner: Runner, keep_alive: float | None
-    ) -> AsyncIterator[Engine]:
+    ) -> AsyncIterator[Lease]:
         """Wait for the turn, load the model if need be, and lend it.
 
         Args:
@@ -84,13 +99,14 @@ class Residency:
         """
         self._unload_if_due()
         self._users += 1
+        loaded_before = self._loading.ns()
         try:
             async with self._turn:
                 resident = await self._ready(runner, name)
                 if keep_alive is not None:
                     resident.keep_alive = keep_alive
                 self._extend(resident)
-                yield resident.engine
+                yield Lease(resident.engine, self._loading.ns() - loaded_before)
         finally:
             self._users -= 1
             self._rest()
@@ -107,7 +123,8 @@ class Residency:
             return self._resident
         self._resident = None
         try:
-            engine = await asyncio.to_thread(self._load, runner)
+            with self._loading.running():
+                engine = await asyncio.to_thread(self._load, runner)
         except (ConfigError, MemoryError) as error:
             raise ContractError(
                 500,
@@ -141,3 +158,25 @@ class Residency:
             self._resident = None
         elif left < math.inf:
             self._timer = asyncio.get_running_loop().call_later(left, self._unload_if_due)
+
+
+class _Stopwatch:
+    """Add up the time in which something ran, the present run included."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._since: int | None = None
+
+    def ns(self) -> int:
+        """Return the nanoseconds so far."""
+        running = 0 if self._since is None else time.monotonic_ns() - self._since
+        return self._total + running
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run until the block ends."""
+        self._since = time.monotonic_ns()
+        try:
+            yield
+        finally:
+            self._total, self._since = self.ns(), None

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 import uvicorn
 from starlette.types import ASGIApp
 
-from embed_pipeline.embedded.app import create_app
+from embed_pipeline.embedded.app import KEEP_ALIVE, create_app
 from embed_pipeline.embedded.model import prepare
 from embed_pipeline.errors import ConfigError
 
@@ -39,13 +39,14 @@ class AnnouncingServer(uvicorn.Server):
             self._announce()
 
 
-def serve(host: str, port: int) -> None:
+def serve(host: str, port: int, keep_alive: float = KEEP_ALIVE) -> None:
     """Serve until SIGINT or SIGTERM, and print one line with the address once ready.
 
     Args:
         host: The address to listen at; loopback unless the endpoint is meant for other machines,
             because nothing protects it.
         port: The port; 0 for any free one, which the printed line names.
+        keep_alive: Seconds an idle model stays loaded where no request said otherwise.
 
     Raises:
         ConfigError: The model's files are not here and cannot be fetched, or the address cannot be
@@ -54,7 +55,8 @@ def serve(host: str, port: int) -> None:
     with listen(host, port) as listener:
         model = prepare()
         url = url_of(listener)
-        app = create_app(model, loopback=ip_address(listener.getsockname()[0]).is_loopback)
+        loopback = ip_address(listener.getsockname()[0]).is_loopback
+        app = create_app(model, keep_alive=keep_alive, loopback=loopback)
         server = make_server(app, lambda: _say(f"serving all-minilm at {url}"))
         run(server, listener)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from embed_pipeline.model_names import same_model
+from embed_pipeline.model_names import entry_of, names_of, same_model
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,23 @@ from embed_pipeline.model_names import same_model
 )
 def test_names_of_the_same_model(listed: object, asked: str, same: bool) -> None:
     assert same_model(listed, asked) == same
+
+
+LISTED = {"models": [{"name": "other:latest"}, {"name": "all-minilm:latest", "digest": "d1"}]}
+
+
+def test_a_model_s_entry_is_found_by_any_of_its_names() -> None:
+    assert entry_of(LISTED, "all-minilm") == {"name": "all-minilm:latest", "digest": "d1"}
+
+
+def test_a_model_that_is_not_listed_has_no_entry() -> None:
+    assert entry_of(LISTED, "nomic") == {}
+
+
+@pytest.mark.parametrize("answer", [{}, {"models": 3}, {"models": None}, {"models": ["a", 1]}])
+def test_an_answer_of_another_shape_lists_nothing(answer: dict[str, object]) -> None:
+    assert (entry_of(answer, "a"), names_of(answer)) == ({}, [])
+
+
+def test_all_names_are_told() -> None:
+    assert names_of(LISTED) == ["other:latest", "all-minilm:latest"]

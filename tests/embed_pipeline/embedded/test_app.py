@@ -5,6 +5,7 @@ Every row of `/api/embed` is in test_embed_contract.py, the vectors are in test_
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -74,6 +75,20 @@ def test_a_foreign_host_is_refused_on_loopback_only(
 ) -> None:
     client = serve_app(create_app(model, loopback=loopback))
     assert client.get("/", headers={"host": "embeddings.example"}).status_code == status
+
+
+def test_requests_that_wait_for_their_turn_have_not_waited_for_a_load(
+    model: Model, serve_app: Callable[[ASGIApp], httpx.Client]
+) -> None:
+    http = serve_app(create_app(model))
+    body = {"model": "all-minilm", "input": ["a few words of a text"] * 32}
+    cold = http.post("/api/embed", json=body).json()
+    with ThreadPoolExecutor(8) as pool:
+        warm = [
+            one.json() for one in pool.map(lambda _: http.post("/api/embed", json=body), range(8))
+        ]
+    assert max(one["load_duration"] for one in warm) < cold["load_duration"]
+    assert all(one["total_duration"] > one["load_duration"] > 0 for one in warm)
 
 
 @pytest.mark.parametrize("path", ["/api/embed", "/api/embeddings"])

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from embed_pipeline.embedded.durations import parse_keep_alive
+from embed_pipeline.embedded.durations import keep_alive_setting, parse_keep_alive
+from embed_pipeline.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,21 @@ def test_what_is_no_duration_is_said_in_the_contracts_words(value: str, message:
     with pytest.raises(ValueError, match=r"^time: ") as caught:
         parse_keep_alive(value)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("300", 300), ("0", 0), ("1.5", 1.5), ("5m", 300), ("1h30m", 5400), ("-1", math.inf)],
+)
+def test_a_user_may_write_seconds_or_a_duration(text: str, seconds: float) -> None:
+    assert keep_alive_setting(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "five", "1d", "5 m", "nan", "1e3", "٣"])
+def test_what_a_user_writes_otherwise_is_refused_with_the_cure(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        keep_alive_setting(text)
+    assert str(caught.value) == (
+        f"a model cannot be kept for {text!r}: give seconds, or a duration such as '5m' or "
+        "'1h30m'; -1 keeps it for ever"
+    )

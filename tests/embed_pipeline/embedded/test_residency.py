@@ -1,6 +1,7 @@
 """How long the model stays loaded, measured on a clock the tests turn, and whose turn it is."""
 
 import asyncio
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from embed_pipeline.embedded.faults import ContractError
 from embed_pipeline.embedded.model import Model
 from embed_pipeline.embedded.options import Runner
 from embed_pipeline.embedded.residency import Residency
+from embed_pipeline.errors import ConfigError
 
 NAME = "all-minilm:latest"
 
@@ -77,8 +79,8 @@ def test_one_engine_is_lent_as_long_as_the_options_are_the_same(residency: Resid
     async def engines() -> list[Engine]:
         found = []
         for runner in (Runner(), Runner(), Runner(num_ctx=8), Runner()):
-            async with residency.lease(NAME, runner, None) as engine:
-                found.append(engine)
+            async with residency.lease(NAME, runner, None) as lease:
+                found.append(lease.engine)
         return found
 
     first, second, third, fourth = asyncio.run(engines())
@@ -100,6 +102,72 @@ def test_leases_are_given_one_at_a_time_in_their_order(residency: Residency) -> 
 
     asyncio.run(use_all())
     assert happened == ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]
+
+
+def test_a_load_is_part_of_the_wait_of_all_who_waited_for_it(model: Model, clock: Clock) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def load(runner: Runner) -> Engine:
+        begun.set()
+        assert go_on.wait(60)
+        return Engine(model.graph)
+
+    async def run() -> list[int]:
+        residency = Residency(load, 300, clock)
+
+        async def waited() -> int:
+            async with residency.lease(NAME, Runner(), None) as lease:
+                return lease.load_ns
+
+        first = asyncio.create_task(waited())
+        await asyncio.to_thread(begun.wait, 60)
+        second = asyncio.create_task(waited())
+        await asyncio.to_thread(bool)  # other tasks go on meanwhile
+        go_on.set()
+        return [await first, await second, await waited()]
+
+    first, second, third = asyncio.run(run())
+    assert first > second > 0
+    assert third == 0
+
+
+def test_a_wait_while_another_request_computes_is_no_load(residency: Residency) -> None:
+    async def waited() -> int:
+        async with residency.lease(NAME, Runner(), None) as lease:
+            return lease.load_ns
+
+    async def run() -> int:
+        async with residency.lease(NAME, Runner(), None):
+            waiting = asyncio.create_task(waited())
+            await asyncio.to_thread(bool)  # other tasks go on meanwhile
+        return await waiting
+
+    assert asyncio.run(run()) == 0
+
+
+def test_a_load_that_failed_is_no_part_of_later_waits(model: Model, clock: Clock) -> None:
+    failures = [ConfigError("damaged")]
+
+    def load(runner: Runner) -> Engine:
+        if failures:
+            raise failures.pop()
+        return Engine(model.graph)
+
+    async def run() -> None:
+        residency = Residency(load, 300, clock)
+
+        async def fail() -> None:
+            async with residency.lease(NAME, Runner(), None):
+                pytest.fail("there is no model to lend")
+
+        with pytest.raises(ContractError, match="damaged"):
+            await fail()
+        async with residency.lease(NAME, Runner(), None) as lease:
+            assert lease.load_ns > 0
+        async with residency.lease(NAME, Runner(), None) as lease:
+            assert lease.load_ns == 0
+
+    asyncio.run(run())
 
 
 def test_the_resident_has_the_last_requests_name_and_keep_alive(
@@ -132,14 +200,14 @@ def test_a_model_in_use_outstays_its_time(residency: Residency, clock: Clock) ->
 
 def test_a_request_that_waits_keeps_the_model(residency: Residency, clock: Clock) -> None:
     async def run() -> None:
-        async with residency.lease(NAME, Runner(), 0) as engine:
-            waiting = asyncio.create_task(take(engine))
+        async with residency.lease(NAME, Runner(), 0) as lease:
+            waiting = asyncio.create_task(take(lease.engine))
             await asyncio.to_thread(bool)  # other tasks go on meanwhile
         await waiting
 
     async def take(engine: Engine) -> None:
-        async with residency.lease(NAME, Runner(), None) as same:
-            assert same is engine
+        async with residency.lease(NAME, Runner(), None) as lease:
+            assert lease.engine is engine
 
     asyncio.run(run())
 
@@ -148,9 +216,9 @@ def test_an_idle_model_is_let_go_without_another_request(model: Model) -> None:
     async def run() -> None:
         loop, gone = asyncio.get_running_loop(), asyncio.Event()
         residency = Residency(lambda _: Engine(model.graph), 0.01, time.monotonic)
-        async with residency.lease(NAME, Runner(), None) as engine:
-            weakref.finalize(engine, loop.call_soon_threadsafe, gone.set).atexit = False
-            del engine
+        async with residency.lease(NAME, Runner(), None) as lease:
+            weakref.finalize(lease.engine, loop.call_soon_threadsafe, gone.set).atexit = False
+            del lease
         await asyncio.wait_for(gone.wait(), 60)
 
     asyncio.run(run())
@@ -171,8 +239,8 @@ def test_an_error_in_a_lease_gives_the_turn_on(residency: Residency) -> None:
         with pytest.raises(ContractError, match="in use"):
             async with residency.lease(NAME, Runner(), None):
                 raise ContractError(500, "in use")
-        async with residency.lease(NAME, Runner(), None) as engine:
-            assert isinstance(engine, Engine)
+        async with residency.lease(NAME, Runner(), None) as lease:
+            assert isinstance(lease.engine, Engine)
 
     asyncio.run(run())
 
@@ -196,8 +264,8 @@ def test_a_model_that_cannot_be_loaded_is_500_and_tried_again_next_time(
         assert residency.resident() is None
         graph.unlink()
         graph.symlink_to(model.graph)
-        async with residency.lease(NAME, Runner(), None) as engine:
-            assert isinstance(engine, Engine)
+        async with residency.lease(NAME, Runner(), None) as lease:
+            assert isinstance(lease.engine, Engine)
 
     asyncio.run(run())
 

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -13,12 +14,12 @@ from starlette.applications import Starlette
 from embed_pipeline.embedded.server import listen, make_server, run, url_of
 from embed_pipeline.errors import ConfigError
 
-SERVE = "import sys; from embed_pipeline.embedded.server import serve; serve('127.0.0.1', {port})"
+SERVE = "from embed_pipeline.embedded.server import serve; serve('127.0.0.1', {port}, {kept})"
 
 
-def start_serve(port: int) -> subprocess.Popen[str]:
+def start_serve(port: int, kept: float = 300) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SERVE.format(port=port)],
+        [sys.executable, "-c", SERVE.format(port=port, kept=kept)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -114,3 +115,16 @@ def test_serve_says_that_the_port_is_taken() -> None:
             _, errors = server.communicate(timeout=60)
     assert f"cannot listen at 127.0.0.1:{port}: Address already in use" in errors
     assert "The port is taken" in errors
+
+
+def test_its_own_keep_alive_is_for_requests_that_say_nothing() -> None:
+    with start_serve(0, kept=3600) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().removeprefix("serving all-minilm at ").strip()
+        with httpx.Client(base_url=url, timeout=60) as client:
+            client.post("/api/embed", json={"model": "all-minilm", "input": []})
+            (entry,) = client.get("/api/ps").json()["models"]
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)
+    left = datetime.fromisoformat(entry["expires_at"]) - datetime.now(UTC)
+    assert timedelta(minutes=50) < left <= timedelta(hours=1)
