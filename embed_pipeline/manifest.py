@@ -99,7 +99,7 @@ class Manifest(BaseModel):
     plan: Mapping[str, float] | None = None
     data: Sequence[DataFile]
     failures: Sequence[DataFile]
-    retried: Sequence[Retried] = ()
+    retried: Sequence[Retried] = []
 
     def to_json(self) -> bytes:
         """Return the manifest as it is stored."""

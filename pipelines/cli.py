@@ -12,11 +12,27 @@ from rich.markup import escape
 
 from embed_pipeline import __version__
 from embed_pipeline.errors import EmbedPipelineError
-from embed_pipeline.pipelines.dataset_commands import inspect_command, search_command, status
+from embed_pipeline.pipelines.dataset_commands import (
+    inspect_command,
+    retry_failures_command,
+    search_command,
+    status,
+)
 from embed_pipeline.pipelines.endpoint_commands import check, embed, fetch, serve
 from embed_pipeline.pipelines.job_commands import plan, run
 
-COMMANDS = (run, plan, embed, serve, fetch, check, search_command, status, inspect_command)
+COMMANDS = (
+    run,
+    plan,
+    embed,
+    serve,
+    fetch,
+    check,
+    search_command,
+    status,
+    inspect_command,
+    retry_failures_command,
+)
 
 
 def invoke(argv: Sequence[str]) -> int:

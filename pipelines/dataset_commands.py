@@ -3,7 +3,9 @@
 pyarrow takes a quarter of a second to import, so it is imported when a command needs it.
 """
 
-from collections.abc import Mapping
+import logging
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -153,3 +155,46 @@ def inspect_command(dataset: str, *, as_json: bool) -> int:
     from embed_pipeline.pipelines.inspect_dataset import inspect_dataset
 
     return inspect_dataset(dataset, Console(highlight=False), as_json=as_json)
+
+
+@click.command("retry-failures")
+@click.argument("dataset")
+@click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    help="Another address of the endpoint; repeatable. By default what the dataset was made at.",
+)
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME=VARIABLE",
+    help="A header of every request, and the environment variable with its value; repeatable.",
+)
+def retry_failures_command(dataset: str, urls: tuple[str, ...], headers: tuple[str, ...]) -> int:
+    """Embed a dataset's failed documents again, and add to it what succeeds.
+
+    Example: embed-pipeline retry-failures out/python-docs
+    """
+    values = _from_environment(headers)
+    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of extras that are not installed
+    from embed_pipeline.pipelines.retry_failures import retry_failures
+    from embed_pipeline.pipelines.terminal import Terminal
+
+    url = list(urls) if len(urls) > 1 else next(iter(urls), None)
+    return retry_failures(dataset, Terminal(), url, values)
+
+
+def _from_environment(headers: Sequence[str]) -> dict[str, str]:
+    """Return headers by name; their values are secrets, and so no part of a command line."""
+    found = {}
+    for header in headers:
+        name, equals, variable = header.partition("=")
+        if not name or not equals or variable not in os.environ:
+            raise click.UsageError(
+                f"--header {name}: write it as NAME=VARIABLE, with the name of an environment "
+                "variable that is set"
+            )
+        found[name] = os.environ[variable]
+    return found
