@@ -243,7 +243,7 @@ class ModelChanged(PermanentError):
 
 
 class VectorsContradicted(PermanentError):
-    """Report that a vector given before turned out to be another text's."""
+    """Report that a vector turned out to be another text's."""
 
 
 class NothingSucceeds(PermanentError):

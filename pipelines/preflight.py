@@ -4,7 +4,8 @@ import logging
 
 from embed_pipeline import errors
 from embed_pipeline.client import Client
-from embed_pipeline.endpoint import EMBEDDED, Endpoint, Retry
+from embed_pipeline.deep_check import short_check, stop_where_broken
+from embed_pipeline.endpoint import EMBEDDED, Batching, Endpoint, Retry
 from embed_pipeline.engine import find_version, kind_of
 from embed_pipeline.identity import find_digest
 from embed_pipeline.pipelines.terminal import Terminal
@@ -12,7 +13,7 @@ from embed_pipeline.pipelines.terminal import Terminal
 _log = logging.getLogger("embed_pipeline")
 
 
-def preflight(endpoint: Endpoint, terminal: Terminal) -> str:
+def preflight(endpoint: Endpoint, batching: Batching, terminal: Terminal) -> str:
     """Return the model's digest; say which endpoint was taken.
 
     Of several addresses some may be down: they are warned of, and looked at again when they are
@@ -20,6 +21,7 @@ def preflight(endpoint: Endpoint, terminal: Terminal) -> str:
 
     Raises:
         ConfigError: What answers is no endpoint, or does not have the model.
+        VectorsContradicted: An address mixes texts up, or gives them other vectors in a batch.
         RefusedError: Two addresses have different models under the same name.
         EndpointError: None of the addresses answers.
     """
@@ -27,7 +29,7 @@ def preflight(endpoint: Endpoint, terminal: Terminal) -> str:
     down: errors.EndpointError | None = None
     for one in endpoint.each:
         try:
-            digests[one.masked_url] = _asked(one, terminal)
+            digests[one.masked_url] = _asked(one, batching, terminal)
         except (errors.ModelNotFound, errors.NotAnEndpoint) as error:
             raise errors.ConfigError(str(error)) from error
         except errors.TransientError as error:
@@ -46,11 +48,14 @@ def preflight(endpoint: Endpoint, terminal: Terminal) -> str:
     return next(iter(digests.values()))
 
 
-def _asked(endpoint: Endpoint, terminal: Terminal) -> str:
+def _asked(endpoint: Endpoint, batching: Batching, terminal: Terminal) -> str:
     """Return the digest at one address."""
     with Client(endpoint, Retry(attempts=3)) as client:
         version = find_version(client)
         digest = find_digest(client, endpoint)
+        verdicts = short_check(client)
+    for warning in stop_where_broken(verdicts, endpoint, batching):
+        terminal.warn(warning)
     kind = "the embedded one" if kind_of(version) == EMBEDDED else "a server"
     terminal.say(f"endpoint: {kind} at {endpoint.masked_url}, version {version or 'unknown'}")
     return digest

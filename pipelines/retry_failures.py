@@ -96,7 +96,7 @@ def _nothing(dataset: str, manifest: Manifest) -> str:
 
 def _check_engine(made: MadeWith, manifest: Manifest, terminal: Terminal) -> None:
     """Refuse another engine before a text is sent."""
-    preflight(made.endpoint, terminal)
+    preflight(made.endpoint, made.batching, terminal)
     engine = inspect(made.endpoint, made.retry, made.tokens)
     check_same_engine(manifest.provenance, provenance(made.endpoint, engine, made.tokens))
 
