@@ -124,7 +124,7 @@ def main() -> None:
         Client(endpoint) as client,
         tempfile.TemporaryDirectory() as folder,
     ):
-        with noting(endpoint.url) as (url, noted):
+        with noting(endpoint.address) as (url, noted):
             rows = rows_of(texts, url, Path(folder))
         manifest = read_manifest(str(Path(folder) / "out"))
         sent = sent_of(endpoint, texts)

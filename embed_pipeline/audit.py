@@ -39,6 +39,13 @@ class Suspect(NamedTuple):
         return bool(np.abs(values - vector[:2]).max() <= SAME)
 
 
+def marks_of(vectors: NDArray[np.float32]) -> list[int]:
+    """Return what each vector (float32, shape (texts, dimension)) is remembered by."""
+    if vectors.shape[1] < 2:  # of one value: they say nothing
+        return list(range(-len(vectors), 0))
+    return np.ascontiguousarray(vectors[:, :2]).view(np.uint64).ravel().tolist()
+
+
 class Audit:
     """Remember texts by their vectors; threads may share it.
 
@@ -56,31 +63,33 @@ class Audit:
         self._shared: set[int] = set()
         self._asked = 0
 
-    def suspects(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> list[Suspect]:
-        """Take a request's texts and vectors; return the pairs that should be asked for again.
+    def suspects(self, texts: Sequence[str], marks: Sequence[int]) -> list[Suspect]:
+        """Return the pairs of different texts that share a vector.
 
         Args:
             texts: As they were sent.
-            vectors: float32, shape (len(texts), dimension).
+            marks: `marks_of` their vectors.
         """
-        if vectors.shape[1] < 2:
-            return []
-        marks = np.ascontiguousarray(vectors[:, :2]).view(np.uint64).ravel().tolist()
-        here = dict(zip(marks, texts, strict=True))
+        here = set(marks)
         with self._lock:
             known = (self._recent, self._older, self._chosen)
-            new = len(here) == len(marks) and all(map(here.keys().isdisjoint, known))
-            found = [] if new else self._pairs(texts, marks)
+            if len(here) == len(marks) and all(map(here.isdisjoint, known)):
+                return []
+            return self._pairs(texts, marks)
+
+    def remember(self, texts: Sequence[str], marks: Sequence[int]) -> None:
+        """Remember texts whose vectors are believed."""
+        here = dict(zip(marks, texts, strict=True))
+        with self._lock:
             self._recent.update(here)
             if len(self._recent) >= RECENT:
                 self._older, self._recent = self._recent, {}
             for mark, text in here.items():
                 if not mark % ONE_IN:
                     self._keep(mark, text)
-        return found
 
     def _pairs(self, texts: Sequence[str], marks: Sequence[int]) -> list[Suspect]:
-        """Return the pairs of different texts that share a mark, as far as they may be asked."""
+        """Return the pairs of different texts that share a mark, and not rightly."""
         here: dict[int, str] = {}
         found = []
         for text, mark in zip(texts, marks, strict=True):
@@ -89,10 +98,15 @@ class Audit:
             if earlier:
                 known = (self._recent, self._older, self._chosen)
                 other = next((one[mark] for one in known if mark in one), text)
-            if other != text and mark not in self._shared and self._asked < MOST_ASKED:
-                self._asked += 1
+            if other != text and mark not in self._shared:
                 found.append(Suspect(text, other, earlier, mark))
         return found
+
+    def may_ask(self) -> bool:
+        """Take one of the MOST_ASKED pairs that are asked for again; tell whether one was left."""
+        with self._lock:
+            self._asked += 1
+            return self._asked <= MOST_ASKED
 
     def rightly_shared(self, mark: int) -> None:
         """Take note that different texts have this vector, alone as well."""

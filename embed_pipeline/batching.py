@@ -12,7 +12,8 @@ class Batcher(Generic[T]):
     `max_weight` unless a single element is larger; it is never empty.
 
     Args:
-        max_count: Elements in a batch, at most; may be changed while one is collected.
+        max_count: Elements in a batch, at most. May be changed; a lower one holds from the next
+            batch on.
         max_size: Size of a batch, at most, in the unit the sizes are given in.
         max_weight: Weight of a batch, at most, in the unit the weights are given in.
     """

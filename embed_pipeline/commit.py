@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from embed_pipeline import files, interrupt, kept
+from embed_pipeline import accounts, failure_parts, files, interrupt, kept, resume
 from embed_pipeline.attributes import AttributeTypes
 from embed_pipeline.duplicates import find_duplicates
-from embed_pipeline.errors import DatasetError, InterruptedJobError, RefusedError
+from embed_pipeline.errors import InterruptedJobError, NothingSucceeds, RefusedError
 from embed_pipeline.hashed_parquet import HashedParquet
 from embed_pipeline.locations import name
-from embed_pipeline.manifest import Counts, DataFile, Manifest
+from embed_pipeline.manifest import DataFile, Manifest
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import clean_up, is_part
 from embed_pipeline.parts import GROUP_BYTES, TRUNCATED, PartFile, Written
@@ -35,6 +35,7 @@ class Target(NamedTuple):
         on_duplicate: "error", "first" or "last".
         job: What the manifest tells of the job; no secrets.
         expected: What was planned for this job, in seconds: "seconds", "low" and "high"; or None.
+        reused: Runs some of whose parts it takes.
     """
 
     run: Run
@@ -44,6 +45,7 @@ class Target(NamedTuple):
     on_duplicate: str
     job: Mapping[str, Any]
     expected: Mapping[str, float] | None = None
+    reused: tuple[Run, ...] = ()
 
     def layout(self, provenance: Mapping[str, Any]) -> Layout:
         """Return what the rows look like."""
@@ -81,15 +83,24 @@ def plan(target: Target, written: Written) -> list[MergeTask]:
     Raises:
         RefusedError: Ids stand more than once and `on_duplicate` is "error". The parts are kept.
         InterruptedJobError: A stop was asked for, so that the parts may not be all.
+        NothingSucceeds: There is no row, and texts have failed that the endpoint may be to blame
+            for. What they failed of is forgotten.
     """
     if interrupt.stop_requested():
         raise InterruptedJobError("stopped before everything was embedded; nothing is published")
+    try:
+        accounts.check_any_vector(written)
+    except NothingSucceeds:
+        resume.forget(target.run)
+        raise
     ordered = sorted(written.parts, key=lambda part: (part.first, part.path))
     try:
         dropped = find_duplicates(ordered, written.failures, target.output, target.on_duplicate)
     except RefusedError:
-        kept.keep(target.run, target.job, written)
+        kept.keep(target.run, target.job, written, target.reused)
         raise
+    if target.on_duplicate == "error":
+        accounts.check_not_repeated(written)
     limit = target.output.file_mb * 1_000_000
     groups: list[list[PartFile]] = []
     room = 0
@@ -116,7 +127,7 @@ def merge(target: Target, provenance: Mapping[str, Any], task: MergeTask) -> Mer
     lost = sum(map(len, task.dropped))
     if len(task.parts) == 1 and not lost:
         return Merged(task.number, task.parts[0], 0)
-    path = target.run.merged(task.number)
+    path = target.run.merged("data", task.number)
     schema = target.layout(provenance).schema()
     merged = HashedParquet(path, schema, footer(provenance), target.output)
     sources: Counter[str] = Counter()
@@ -171,15 +182,12 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         RefusedError: Another run has published there meanwhile, and `on_exists` is "error".
     """
     ordered = sorted(merged, key=lambda one: one.number)
-    failed = sorted(written.failures, key=lambda part: part.path)
-    counts = _counts(ordered, failed, written)
-    lost = written.documents - counts.rows - counts.failed - counts.duplicates_dropped
-    if lost:
-        raise DatasetError(
-            f"{written.documents} documents came in, but {counts.rows} rows and {counts.failed} "
-            f"failures came out: {lost} are missing; nothing is published, what there is stands in "
-            f"{target.run.staging}; please report this"
-        )
+    failures = sorted(written.failures, key=lambda part: part.path)
+    failed = failure_parts.merged(target.run, failures)
+    counts = accounts.counts(
+        [one.file for one in ordered], sum(one.dropped for one in ordered), failed, written
+    )
+    accounts.check_complete(counts, target.run, reused=bool(target.reused))
     schema = target.layout(written.provenance).schema()
     if files.exists(target.run.manifest):
         if target.output.on_exists == "error":
@@ -203,12 +211,12 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         counts=counts,
         recount=written.recount,
         effort=written.effort,
-        plan=_held_against_plan(target, finished),
+        plan=accounts.held_against_plan(target.expected, target.started, finished),
         data=data,
         failures=failure_files,
     )
     files.write_bytes(target.run.manifest, manifest.to_json())
-    clean_up(target.run)
+    clean_up(target.run, target.reused)
     return manifest
 
 
@@ -217,41 +225,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _held_against_plan(target: Target, finished: str) -> dict[str, float] | None:
-    """Return what was planned for this job beside what it took; None where nothing was."""
-    if target.expected is None:
-        return None
-    took = datetime.fromisoformat(finished) - datetime.fromisoformat(target.started)
-    seconds = {**target.expected, "actual_seconds": took.total_seconds()}
-    return {name: round(value, 1) for name, value in seconds.items()}
-
-
-def _counts(merged: Sequence[Merged], failed: Sequence[PartFile], written: Written) -> Counts:
-    sources: Counter[str] = Counter()
-    truncated: Counter[str] = Counter()
-    kinds: Counter[str] = Counter()
-    for one in merged:
-        sources.update(one.file.sources)
-        truncated.update(one.file.truncated)
-    for part in failed:
-        kinds.update(part.sources)
-    return Counts(
-        chunked_documents=written.chunked,
-        documents=written.documents,
-        rows=sum(one.file.rows for one in merged),
-        failed=sum(part.rows for part in failed),
-        duplicates_dropped=sum(one.dropped for one in merged),
-        tokens=sum(one.file.tokens for one in merged),
-        rows_by_token_count_source=dict(sorted(sources.items())),
-        rows_by_truncated=dict(sorted(truncated.items())),
-        failed_by_blame_and_kind=dict(sorted(kinds.items())),
-    )
-
-
 def _empty(target: Target, provenance: Mapping[str, Any]) -> PartFile:
     """Write a file without rows, so that the folder opens with the right types."""
     schema = target.layout(provenance).schema()
-    file = HashedParquet(target.run.merged(0), schema, footer(provenance), target.output)
+    file = HashedParquet(target.run.merged("data", 0), schema, footer(provenance), target.output)
     digest = file.close()
     return PartFile(file.path, 0, file.bytes, digest)
 

@@ -9,11 +9,12 @@ from embed_pipeline import errors
 from embed_pipeline.audit import Audit
 from embed_pipeline.endpoint import EMBEDDED, Batching, Endpoint, Retry
 from embed_pipeline.engine import find_version, kind_of
-from embed_pipeline.isolation import embed_texts, stop_if_asked
+from embed_pipeline.isolation import embed_texts
 from embed_pipeline.limits import Limits, find_limits
 from embed_pipeline.outcomes import Failure, Outcome, Vector
 from embed_pipeline.pacing import Pace
 from embed_pipeline.pool import Pool
+from embed_pipeline.probes import stop_if_asked
 from embed_pipeline.sizing import Prepared, Sizing
 from embed_pipeline.stall import Stall
 from embed_pipeline.tokens import Tokens
@@ -70,6 +71,11 @@ class Embedder:
         return self._groups
 
     @property
+    def digest(self) -> str:
+        """Return the digest of the model that makes the vectors; "" before the first one."""
+        return self._pool.digest or ""
+
+    @property
     def max_texts(self) -> int:
         """Return how many texts a request may have now: fewer for a while after a time-out."""
         return self._texts.now
@@ -100,7 +106,7 @@ class Embedder:
         began = time.monotonic()
         results, effort = embed_texts(self._pool, texts, sizing, self._audit)
         if any(isinstance(result, Vector) for result in results):
-            self._stall.succeeded()
+            self._stall.succeeded(time.monotonic())
         else:
             last = results[-1]
             if isinstance(last, Failure) and isinstance(last.error, errors.TransientError):
@@ -125,6 +131,18 @@ class Embedder:
                     raise
                 self._sizing = Sizing(limits, self._tokens)
             return self._sizing
+
+    def look_again(self) -> None:
+        """Look whether the model that gave the vectors is still there; see `Pool.look_again`.
+
+        Raises:
+            ModelChanged, EndpointError: It is not, or nobody answers.
+        """
+        try:
+            self._pool.look_again()
+        except errors.EndpointError as error:
+            stop_if_asked(error)
+            raise
 
     def close(self) -> None:
         """Drop what waits, wait for what is under way, and close the connections."""

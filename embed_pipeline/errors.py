@@ -235,8 +235,9 @@ class ModelChanged(PermanentError):
     """Report that another model answers under the name than at the start.
 
     Attributes:
-        since: When the model was last seen to be the same, in seconds since the epoch; what was
-            embedded after that is not to be trusted. None where that is not known.
+        since: When the model was last seen to be the same, in seconds since the epoch: what was
+            embedded after that is not to be trusted; 0.0 where that is not known. None where the
+            other model has given no vector.
     """
 
     since: float | None = None

@@ -1,5 +1,6 @@
 """One Parquet file, hashed on its way to the disk."""
 
+import errno
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,9 +54,15 @@ class HashedParquet:
         return self._sink.bytes
 
     def close(self) -> str:
-        """Finish the file; return its sha256."""
+        """Finish the file; return its sha256.
+
+        Raises:
+            FileNotFoundError: Somebody has deleted it meanwhile, which writing does not notice.
+        """
         self._writer.close()
         self._sink.close()
+        if not files.exists(self.path):
+            raise FileNotFoundError(errno.ENOENT, "deleted while it was written", self.path)
         return self._sink.hash.hexdigest()
 
 

@@ -6,18 +6,15 @@ until the guilty text stands alone; every other text still gets its vector.
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from embed_pipeline import errors, interrupt
-from embed_pipeline.audit import SAME, Audit, Suspect
+from embed_pipeline import errors
+from embed_pipeline.audit import Audit
 from embed_pipeline.client import Embeds, Tries
 from embed_pipeline.outcomes import Effort, Failure, Outcome, Vector
+from embed_pipeline.probes import is_well, stop_if_asked, wait_until_well
+from embed_pipeline.second_look import SecondLook
 from embed_pipeline.shortening import embed_head
 from embed_pipeline.sizing import Prepared, Sizing
 
-# Texts every model can embed, and not alike: they tell a text's fault from the server's.
-PROBES = ("a", "the sky is blue")
 ROUNDS = 3  # in which a text may fail alone, until it is given up without a verdict
 
 
@@ -61,7 +58,7 @@ def embed_texts(
             if isinstance(result.error, errors.TransientError):
                 results[place] = _verdict(client, texts[place], result, sizing, effort)
             elif not isinstance(result.error, errors.TextTooLong):
-                _wait_until_well(client, effort)  # or the endpoint refuses every request
+                wait_until_well(client, effort)  # or the endpoint refuses every request
     return results, effort
 
 
@@ -71,13 +68,13 @@ def _verdict(
     """Tell whether a text that failed alone does so by its own fault."""
     attempts = failure.attempts
     for _ in range(ROUNDS):
-        _wait_until_well(client, effort)
+        wait_until_well(client, effort)
         (again,) = _bisected(client, [text], sizing, effort)
         if isinstance(again, Vector):
             return again
         attempts += again.attempts
         failure = again._replace(attempts=attempts)
-        if not isinstance(failure.error, errors.TransientError) or _is_well(client, effort):
+        if not isinstance(failure.error, errors.TransientError) or is_well(client, effort):
             return failure
     return failure._replace(blame="server")
 
@@ -98,9 +95,9 @@ def _bisected(
         sent = [one.text for one in part]
         try:
             tries = client.embed(sent, None if whole or len(part) == 1 else 1)
-            effort.add(tries)
             if audit is not None:
-                _check(client, audit.suspects(sent, tries.answer.vectors), audit, sizing, effort)
+                SecondLook(client, audit, sizing, effort).check(sent, tries)
+            effort.add(tries)
         except errors.EndpointError as error:
             stop_if_asked(error)
             effort.count(error)
@@ -112,76 +109,12 @@ def _bisected(
             effort.isolated += 1
             effort.timed_out += isinstance(error, errors.RequestTimedOut)
             if whole and not isinstance(error, errors.TextTooLong):
-                _wait_until_well(client, effort)
+                wait_until_well(client, effort)
             middle = len(part) // 2
             pending += [part[middle:], part[:middle]]
         else:
             results += _vectors(tries, part, sizing)
     return results
-
-
-def _check(
-    client: Embeds, suspects: Sequence[Suspect], audit: Audit, sizing: Sizing, effort: Effort
-) -> None:
-    """Ask again for different texts that share a vector, each alone.
-
-    Raises:
-        WrongAnswer: The answers differ, so those at hand cannot be believed.
-        VectorsContradicted: The answer differs from the vector an earlier request gave.
-    """
-    tokenizer = sizing.limits.tokenizer
-    for suspect in suspects:
-        effort.suspects += 1
-        if tokenizer is None or not tokenizer.same(suspect.text, suspect.other):
-            one, other = (client.embed([text]) for text in (suspect.text, suspect.other))
-            effort.count(one)
-            effort.count(other)
-            vectors = one.answer.vectors[0], other.answer.vectors[0]
-            if np.abs(vectors[0] - vectors[1]).max() > SAME:
-                _contradict(suspect, vectors[1])
-        audit.rightly_shared(suspect.mark)
-        effort.shared += 1
-
-
-def _contradict(suspect: Suspect, alone: NDArray[np.float32]) -> None:
-    """Tell which of two texts has got a vector that is not its own."""
-    error: errors.EndpointError = errors.WrongAnswer(
-        "two different texts got one vector, and asked again, each alone, they do not", 200
-    )
-    if suspect.earlier and not suspect.is_of(alone):
-        error = errors.VectorsContradicted(
-            "the endpoint has given two different texts one vector, and asked again, each alone, "
-            "gives the earlier one another: vectors that are written already may be wrong, so "
-            "nothing of this run is to be used; see the server's log, and run again",
-            200,
-        )
-    error.attempts = 0  # the requests themselves are counted already
-    error.faults = {type(error).__name__: 1}
-    raise error
-
-
-def _wait_until_well(client: Embeds, effort: Effort) -> None:
-    """Wait until texts succeed that always should; raise the server's error if they never do."""
-    try:
-        tries = client.embed(PROBES, patient=True)
-    except errors.EndpointError as error:
-        stop_if_asked(error)
-        raise
-    effort.count(tries)
-
-
-def _is_well(client: Embeds, effort: Effort) -> bool:
-    """Tell whether texts succeed at once that always should."""
-    try:
-        tries = client.embed(PROBES, 1)
-    except errors.EndpointError as error:
-        stop_if_asked(error)
-        effort.count(error)
-        if not isinstance(error, errors.TransientError):
-            raise
-        return False
-    effort.count(tries)
-    return tries.attempts == 1
 
 
 def _alone(
@@ -215,9 +148,3 @@ def _vectors(tries: Tries, texts: Sequence[Prepared], sizing: Sizing) -> list[Ve
         Vector(vector, *count, cut)
         for vector, count, cut in zip(vectors, counts, truncated, strict=True)
     ]
-
-
-def stop_if_asked(error: Exception) -> None:
-    """Turn an error that came while stopping into the stop itself."""
-    if interrupt.stop_requested():
-        raise errors.InterruptedJobError("stopped while waiting for the endpoint") from error

@@ -8,19 +8,20 @@ import orjson
 from embed_pipeline import files
 from embed_pipeline.parts import PartFile, Written
 from embed_pipeline.progress import running
-from embed_pipeline.staging import Run
+from embed_pipeline.staging import RUN_ID, Run
 
 KEPT = "kept.json"
 
 
 class Kept(NamedTuple):
-    """Name a run whose parts are whole, and what they are."""
+    """Name a run whose parts are whole, what they are, and the runs it has some of them from."""
 
     run: Run
     written: Written
+    reused: tuple[Run, ...] = ()
 
 
-def keep(run: Run, job: Mapping[str, Any], written: Written) -> None:
+def keep(run: Run, job: Mapping[str, Any], written: Written, reused: tuple[Run, ...] = ()) -> None:
     """Remember the parts of a run together with the job they are of."""
     found = {
         "identity": identity(job),
@@ -31,6 +32,8 @@ def keep(run: Run, job: Mapping[str, Any], written: Written) -> None:
         "recount": written.recount,
         "chunked": written.chunked,
         "effort": written.effort,
+        "repeated": written.repeated,
+        "reused": [one.run_id for one in reused],
     }
     files.write_bytes(files.join(run.staging, KEPT), orjson.dumps(found))
 
@@ -49,8 +52,8 @@ def find_kept(path: str, job: Mapping[str, Any], digest: str) -> Kept | None:
             continue
         found = orjson.loads(files.read_bytes(where))
         if found["identity"] == identity(job) and digest == found["provenance"]["digest"] != "":
-            parts = [_part(one) for one in found["parts"]]
-            failures = [_part(one) for one in found["failures"]]
+            parts = [PartFile.noted(one) for one in found["parts"]]
+            failures = [PartFile.noted(one) for one in found["failures"]]
             written = Written(
                 found["provenance"],
                 found["documents"],
@@ -59,13 +62,11 @@ def find_kept(path: str, job: Mapping[str, Any], digest: str) -> Kept | None:
                 found["recount"],
                 found["chunked"],
                 found["effort"],
+                found["repeated"],
             )
-            return Kept(run, written)
+            reused = [name for name in found["reused"] if RUN_ID.fullmatch(name)]
+            return Kept(run, written, tuple(Run(path, name) for name in reused))
     return None
-
-
-def _part(found: dict[str, Any]) -> PartFile:
-    return PartFile(**{**found, "first": tuple(found["first"])})
 
 
 def identity(job: Mapping[str, Any]) -> str:

@@ -26,11 +26,13 @@ class Lane:
         under_way: How many it has.
         faults: How many requests have failed by its fault since the last success.
         rests_until: When it may be used again though others are well (`time.monotonic`).
+        asked_until: Until when it has asked to be left alone.
         halved_at: When its pace was last halved; answers to what was sent before do not halve it
             again.
         looked_at: When its model was last seen to be the right one (`time.monotonic`), or None
             where it must be looked at before the next text.
         right_at: The same moment, in seconds since the epoch.
+        unseen: Whether it has given vectors since.
         given: The latest texts it was asked for, with the vectors it gave: one of each request.
         chosen_at: When it was last given a request (`time.monotonic`).
         looking: Held while its model is looked at.
@@ -42,9 +44,11 @@ class Lane:
     under_way: int = 0
     faults: int = 0
     rests_until: float = 0.0
+    asked_until: float = 0.0
     halved_at: float = 0.0
     looked_at: float | None = None
     right_at: float | None = None
+    unseen: bool = False
     chosen_at: float = 0.0
     given: deque[tuple[str, NDArray[np.float32]]] = field(default_factory=lambda: deque(maxlen=8))
     looking: threading.Lock = field(default_factory=threading.Lock)
@@ -57,17 +61,22 @@ class Lane:
     @property
     def has_room(self) -> bool:
         """Tell whether one more request may be under way; after a fault only one may."""
+        if self.asked_until > time.monotonic():
+            return False
         return self.under_way < (1 if self.faults else self.pace.now)
 
-    def rest(self, seconds: float | None) -> None:
+    def rest(self, seconds: float | None, at_most: float) -> None:
         """Take note of a fault of the server: let it rest, the longer the more there were.
 
         Args:
             seconds: What it asked for, or None.
+            at_most: What of that it gets.
         """
         self.faults += 1
         pause = min(LONGEST_REST, FIRST_REST * 2 ** (self.faults - 1))
-        self.rests_until = time.monotonic() + max(pause, seconds or 0.0)
+        asked = min(seconds or 0.0, at_most)
+        self.asked_until = time.monotonic() + asked
+        self.rests_until = time.monotonic() + max(pause, asked)
 
     def slow_down(self, sent_at: float) -> None:
         """Halve the pace, once for all requests that were under way together."""

@@ -81,7 +81,9 @@ class Manifest(BaseModel):
     """Describe a complete dataset; times are RFC 3339 in UTC.
 
     `recount` tells how many token counts a sample of rows confirmed, by token_count_source;
-    `effort` what it took: requests, retries, seconds (see `outcomes.Effort`); `plan` holds what `embed-pipeline plan` had expected of this job against what it took, in seconds.
+    `effort` what it took: requests, retries, seconds (see `outcomes.Effort`); `plan` holds what
+    `embed-pipeline plan` had expected of this job against what it took, in seconds; `retried` tells
+    each time failures were tried again.
     """
 
     model_config = ConfigDict(frozen=True)

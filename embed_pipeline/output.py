@@ -32,6 +32,9 @@ class Output(Settings):
         default="error", description="what to do where there is a dataset already"
     )
     file_mb: int = Field(default=256, ge=1, description="size of a data file, in MB, about")
+    checkpoint_seconds: int = Field(
+        default=60, ge=1, description="a part file is closed after so long; a kill loses no more"
+    )
     max_failed_fraction: float = Field(
         default=0.01, ge=0, le=1, description="share of documents that may fail by their own fault"
     )

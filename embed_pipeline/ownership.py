@@ -82,9 +82,15 @@ def is_part(info: FileInfo) -> bool:
     return _PART.fullmatch(name(info.path)) is not None
 
 
-def clean_up(run: Run) -> None:
-    """Delete the staging folder of a run that is committed, and those of runs that are dead."""
-    files.delete_folder(run.staging)
+def clean_up(run: Run, reused: Iterable[Run] = ()) -> None:
+    """Delete what a run that is committed has in staging, and so have runs that are dead.
+
+    Args:
+        run: The run.
+        reused: Those it has taken parts from.
+    """
+    for one in (run, *reused):
+        files.delete_folder(one.staging)
     latest = datetime.now(UTC) - ABANDONED
     for other in running(run.path):
         times = [info.modified for info in files.list_folder(other.staging)]

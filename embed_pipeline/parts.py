@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import orjson
 import pyarrow as pa
 
-from embed_pipeline import schema
+from embed_pipeline import files, schema
 from embed_pipeline.attributes import conform
 from embed_pipeline.documents import failed_document
 from embed_pipeline.errors import BadAttribute
@@ -20,8 +21,8 @@ from embed_pipeline.staging import Run, new_writer
 
 BATCH_ROWS = 1_000  # rows turned into Arrow at once; the Python objects are freed then
 GROUP_BYTES = 64 << 20  # of a row group in memory; readers and viewers want 128 MB at most
-CHECKPOINT_SECONDS = 60.0  # a file is closed after so long, so that a kill loses little
 TRUNCATED = {True: "true", False: "false", None: "null"}
+UNKNOWN_LINE = 2**62  # of a row behind the first range of its file
 ROW_BYTES = 64  # of a row's small columns, about
 
 
@@ -33,10 +34,12 @@ class PartFile(NamedTuple):
         rows, bytes, sha256: Of the file.
         tokens: Sum of its rows' token counts.
         sources: Rows by token_count_source; of failures, rows by "blame:kind".
-        truncated: Rows by what `truncated` says: "true", "false" or "null".
         origins: Path of the file that says where its rows were read from, or "".
-        first: Source and line of its first row, by which parts are put in order.
+        first: Source and line of its first row, by which parts are put in order; UNKNOWN_LINE,
+            which is behind all that are known, where it has none.
         unread: Of failures, those that never came to be embedded.
+        truncated: Rows by what `truncated` says: "true", "false" or "null".
+        closed: When it was whole, in seconds since the epoch.
     """
 
     path: str
@@ -49,6 +52,16 @@ class PartFile(NamedTuple):
     first: tuple[str, int] = ("", 0)
     unread: int = 0
     truncated: Mapping[str, int] = {}
+    closed: float = 0.0
+
+    def note(self, path: str) -> None:
+        """Write this description; from then on a later run takes the file to be whole."""
+        files.write_bytes(path, orjson.dumps(self._asdict()))
+
+    @classmethod
+    def noted(cls, found: Mapping[str, Any]) -> "PartFile":
+        """Return what `note` has written, as it was parsed from JSON."""
+        return cls(**{**found, "first": tuple(found["first"])})
 
 
 class Written(NamedTuple):
@@ -62,6 +75,8 @@ class Written(NamedTuple):
         recount: How many token counts a sample of rows confirmed.
         chunked: How many documents were split into these, or None where there was no splitting.
         effort: What it took; see `outcomes.Effort`.
+        repeated: Documents beyond the first that are the same, in all that can be told, as one
+            whose row is reused from an earlier run.
     """
 
     provenance: dict[str, Any]
@@ -71,13 +86,15 @@ class Written(NamedTuple):
     recount: Mapping[str, Mapping[str, int]] = {}
     chunked: int | None = None
     effort: Mapping[str, float] = {}
+    repeated: int = 0
 
 
 class RowWriter:
     """Write rows into part files of one run.
 
     Holds at most BATCH_ROWS rows as Python objects and one row group in Arrow; closes a file when
-    it is `output.file_mb` large or CHECKPOINT_SECONDS old.
+    it is `output.file_mb` large or `output.checkpoint_seconds` old, so that a kill loses little. A
+    whole file is noted beside its rows' origins; one that could not be written never is.
 
     Args:
         run: The run.
@@ -111,16 +128,17 @@ class RowWriter:
 
     def add(self, row: Embedded) -> Sequence[PartFile | Failed]:
         """Take a row; return the file this completes, and the failures of rows that do not fit."""
+        now = self._clock()
         if not self._rows and self._part is None:
-            self._deadline = self._clock() + CHECKPOINT_SECONDS
+            self._deadline = now + self._layout.output.checkpoint_seconds
         self._rows.append(row)
         self._rows_bytes += self._row_bytes + len(row.text)
         self._seen += 1
         self._tokens += row.token_count
-        if self._progress.is_due():
+        if now >= self._progress.due:
             self._progress.write(Progress(self._seen, self._tokens))
-            if self._clock() >= self._deadline:
-                return [*self._flush(), *self._close_part()]
+        if now >= self._deadline:
+            return [*self._flush(), *self._close_part()]
         if len(self._rows) < BATCH_ROWS and self._rows_bytes < GROUP_BYTES:
             return ()
         return self._flush()
@@ -138,19 +156,22 @@ class RowWriter:
         self._rows, self._rows_bytes = [], 0
         finished: list[PartFile | Failed] = list(failed)
         if rows:
-            if self._part is None:
-                self._part = self._open(rows[0])
-            self._part.add(self._layout.batch(rows), rows)
-            if self._part.size >= self._layout.output.file_mb * 1_000_000:
+            part, self._part = self._part or self._open(rows[0]), None  # lost if this fails
+            part.add(self._layout.batch(rows), rows)
+            self._part = part
+            if part.size >= self._layout.output.file_mb * 1_000_000:
                 finished += self._close_part()
         return finished
 
     def _open(self, first: Embedded) -> "_OpenPart":
         path = self._run.part("data", self._name, self._number)
         origins = self._run.origins(self._name, self._number)
+        note = self._run.note("data", self._name, self._number)
         self._number += 1
         file = HashedParquet(path, self._schema, self._footer, self._layout.output)
-        return _OpenPart(file, origins, (first.source, first.line or 0))
+        return _OpenPart(
+            file, origins, note, (first.source, UNKNOWN_LINE if first.line is None else first.line)
+        )
 
     def _close_part(self) -> list[PartFile]:
         part, self._part = self._part, None
@@ -160,9 +181,12 @@ class RowWriter:
 class _OpenPart:
     """Collect a part's batches into row groups, with where each row was read from."""
 
-    def __init__(self, file: HashedParquet, origins: str, first: tuple[str, int]) -> None:
+    def __init__(
+        self, file: HashedParquet, origins: str, note: str, first: tuple[str, int]
+    ) -> None:
         self.file = file
         self._origins_path = origins
+        self._note = note
         self._first = first
         self._group: list[pa.RecordBatch] = []
         self._group_bytes = 0
@@ -188,14 +212,14 @@ class _OpenPart:
         return self.file.bytes + self._group_bytes
 
     def close(self) -> PartFile:
-        """Write the last row group, the footer and the rows' origins."""
+        """Write the last row group, the footer, the rows' origins, and the note on them."""
         if self._group:
             self._write_group()
         digest = self.file.close()
         origins = HashedParquet(self._origins_path, schema.ORIGINS, {})
         origins.write(pa.Table.from_batches(self._origins).unify_dictionaries().to_batches())
         origins.close()
-        return PartFile(
+        part = PartFile(
             self.file.path,
             self.file.rows,
             self.file.bytes,
@@ -205,7 +229,10 @@ class _OpenPart:
             self._origins_path,
             self._first,
             truncated={TRUNCATED[value]: count for value, count in self._truncated.items()},
+            closed=time.time(),
         )
+        part.note(self._note)
+        return part
 
     def _write_group(self) -> None:
         self.file.write(self._group)

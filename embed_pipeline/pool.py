@@ -41,7 +41,6 @@ _OF_THE_ADDRESS = (
     errors.Unauthorized,
 )
 _log = logging.getLogger("embed_pipeline")
-_right_at: dict[str, float] = {}  # by address: when a pool of this process last saw it right
 
 
 class Pool:
@@ -51,23 +50,14 @@ class Pool:
         endpoint: With concrete addresses.
         retry: Bounds of the repetition of one request, at whatever addresses.
         in_flight: Requests under way at each address, at most.
-        made_by: The model by which vectors have been made already, in other pools; None: none
-            have, and the first address that is looked at has the right model.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        retry: Retry,
-        in_flight: int = 1,
-        made_by: Identity | None = None,
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, retry: Retry, in_flight: int = 1) -> None:
         self._retry = retry
         self._every = [lane_of(one, retry, in_flight) for one in endpoint.each]
         self._lanes = [*self._every]  # those that are not taken out
         self._changed = threading.Condition()
-        self._right = made_by
-        self._made_elsewhere = made_by is not None
+        self._right: Identity | None = None  # what the first address that answered has
 
     def close(self) -> None:
         """Close every connection."""
@@ -89,6 +79,40 @@ class Pool:
         at_one = tried(self._retry, lambda: self._at_one(lambda lane: lane.client), patient=True)
         return at_one.found[0]
 
+    def look_again(self) -> None:
+        """Look whether the addresses that have given vectors still have the right model.
+
+        To be called before those vectors are written for good. One that does not answer any more is
+        believed where another confirms its last vectors.
+
+        Raises:
+            ModelChanged: One has another model.
+            EndpointError: One does not answer, as long as the retry settings let it be tried, and
+                nobody confirms its vectors.
+        """
+        for lane in self._every:
+            if lane.unseen:
+                lane.looked_at = None
+                try:
+                    self._look_if_due(lane)
+                except errors.EndpointError as error:
+                    self._confirm(lane, error)
+
+    def _confirm(self, lane: Lane, error: errors.EndpointError) -> None:
+        """Have the vectors of an address confirmed that could not be looked at."""
+        if isinstance(error, errors.ModelChanged):
+            if error.since is not None:
+                raise error
+        elif not self._gave_right_ones(lane):
+            if not isinstance(error, errors.TransientError):
+                raise error
+            tried(self._retry, lambda: self._look_if_due(lane), patient=True)
+
+    @property
+    def digest(self) -> str | None:
+        """Return the digest of the model that is the right one; None before the first look."""
+        return None if self._right is None else self._right.digest
+
     def embed(
         self,
         texts: Sequence[str],
@@ -107,7 +131,9 @@ class Pool:
 
         def send(lane: Lane) -> Sent:
             sent = lane.client.send(texts, truncate=truncate)
-            lane.given.append((texts[0], sent.answer.vectors[0]))
+            lane.unseen = True
+            if not truncate:  # or another address would refuse it as too long
+                lane.given.append((texts[0], sent.answer.vectors[0]))
             return sent
 
         def once() -> Sent:
@@ -174,10 +200,12 @@ class Pool:
         if isinstance(error, _TOO_MUCH):
             lane.slow_down(sent_at)
         if isinstance(error, _OF_THE_SERVER):
-            lane.rest(error.retry_after)
+            lane.rest(error.retry_after, self._retry.total_seconds)
         if isinstance(error, errors.TransientError) and not isinstance(error, errors.Overloaded):
             lane.looked_at = None  # it may have been started anew, with another model
-        if isinstance(error, _OF_THE_ADDRESS) and len(self._lanes) > 1 and lane in self._lanes:
+        if lane not in self._lanes:  # another request has found that out before
+            return True
+        if isinstance(error, _OF_THE_ADDRESS) and len(self._lanes) > 1:
             if isinstance(error, errors.ModelChanged) and error.since is not None:
                 return False  # it has given vectors of the other model
             self._lanes.remove(lane)
@@ -199,16 +227,25 @@ class Pool:
             due = lane.looked_at is None or time.monotonic() - lane.looked_at >= LOOK_SECONDS
             if not due:
                 return
-            digest = find_digest(lane.client, lane.endpoint, attempts=1)
-            if lane.right_at is None:
-                lane.client.load(attempts=1)
-            found = Identity(digest, told_context(lane.client, lane.endpoint, attempts=1))
+            found = self._found(lane)
             with self._changed:
                 self._right = self._right or found
             if not found.agrees(self._right):
                 self._refuse(lane, found)
             lane.looked_at, lane.right_at = time.monotonic(), time.time()
-            _right_at[lane.name] = lane.right_at
+            lane.unseen = False
+
+    def _found(self, lane: Lane) -> Identity:
+        """Ask which model an address has; the first time, load it."""
+        try:
+            digest = find_digest(lane.client, lane.endpoint, attempts=1)
+        except errors.NotAnEndpoint as error:
+            if lane.right_at is None or error.status != 200:
+                raise
+            raise errors.WrongAnswer(error.message, 200) from error  # a page, for a moment
+        if lane.right_at is None:
+            lane.client.load(attempts=1)
+        return Identity(digest, told_context(lane.client, lane.endpoint, attempts=1))
 
     def _refuse(self, lane: Lane, found: Identity) -> None:
         """Refuse an address whose model is not the one of the start."""
@@ -217,7 +254,7 @@ class Pool:
             f"{self._right}: their vectors do not compare"
         )
         if not self._gave_right_ones(lane):
-            error.since = _right_at.get(lane.name, 0.0)
+            error.since = lane.right_at or 0.0
             error.message += "; what was embedded since it was last seen right is thrown away"
         raise error
 
@@ -226,14 +263,16 @@ class Pool:
 
         A model is changed once: where the last vectors are the old one's, so are all others.
         """
-        if not lane.given:
-            return not self._made_elsewhere
-        others = [one for one in self._lanes if one is not lane and one.right_at is not None]
-        texts = [text for text, _ in lane.given]
-        for other in others:
+        given = list(lane.given)
+        if not given:
+            return True
+        texts, vectors = zip(*given, strict=True)
+        for other in self._every:
+            if other is lane or other.right_at is None:
+                continue
             try:
-                vectors = other.client.embed(texts, tries=1).answer.vectors
+                found = other.client.send(texts).answer.vectors
             except errors.EndpointError:
                 continue
-            return bool(np.abs(vectors - np.stack([v for _, v in lane.given])).max() <= SAME)
+            return bool(np.abs(found - np.stack(vectors)).max() <= SAME)
         return False

@@ -34,6 +34,9 @@ class ProgressFile:
         run: The run the writer belongs to.
         writer: The writer's name.
         clock: Seconds from any point on.
+
+    Attributes:
+        due: When the progress should be written again, by that clock.
     """
 
     def __init__(self, run: Run, writer: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,16 +44,12 @@ class ProgressFile:
         local = files.rename_is_cheap(run.path)
         self._interval = LOCAL_INTERVAL if local else REMOTE_INTERVAL
         self._clock = clock
-        self._due = clock() + self._interval
-
-    def is_due(self) -> bool:
-        """Tell whether the progress should be written again."""
-        return self._clock() >= self._due
+        self.due = clock() + self._interval
 
     def write(self, progress: Progress) -> None:
         """Write the progress now."""
         files.write_bytes(self._path, orjson.dumps(progress._asdict()))
-        self._due = self._clock() + self._interval
+        self.due = self._clock() + self._interval
 
 
 def read_progress(run: Run) -> Progress:

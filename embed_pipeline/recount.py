@@ -44,6 +44,13 @@ def lowest(samples: Iterable[Iterable[Sampled]], count: int) -> list[Sampled]:
     return heapq.nsmallest(count, (one for sample in samples for one in sample))
 
 
+class Sample(NamedTuple):
+    """Hold what one bundle has drawn, and the digest of the model that made its vectors."""
+
+    digest: str
+    rows: list[Sampled]
+
+
 class Sampler:
     """Draw rows as they come by; holds at most twice `count` of them.
 

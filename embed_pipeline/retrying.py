@@ -91,6 +91,7 @@ class _Repetition:
         self._back_off = back_off
         self._faults: Counter[str] = Counter()
         self._throttled_s = 0.0
+        self._moved = False  # to another address, for an error that may lie in a text
         self._began = self._last = time.monotonic()
 
     def counted(self, once: Callable[[], T]) -> T:
@@ -107,15 +108,16 @@ class _Repetition:
         error = _error_of(state)
         if not isinstance(error, errors.EndpointError) or interrupt.stop_requested():
             return False
-        if error.elsewhere:
+        if error.elsewhere and (error.scope == "job" or not self._moved):
+            self._moved = True
             return True
         if not isinstance(error, errors.TransientError):
             return False
         if self._patient:
             return True
         if self._tries is not None and error.scope == "text":
-            return state.attempt_number < self._tries
-        return error.tries is None or state.attempt_number < error.tries
+            return self._faults.total() < self._tries
+        return error.tries is None or self._faults[type(error).__name__] < error.tries
 
     def wait(self, state: tenacity.RetryCallState) -> float:
         """Return the seconds to wait before another try."""

@@ -49,9 +49,13 @@ class Run(NamedTuple):
         """Return the path of the file that says where a part's rows were read from."""
         return files.join(self.staging, f"origins-{writer}-{number:05d}.parquet")
 
-    def merged(self, number: int) -> str:
+    def note(self, folder: Folder, writer: str, number: int) -> str:
+        """Return the path of the note that a part file is whole; there it is described."""
+        return files.join(self.staging, f"{folder}-{writer}-{number:05d}.json")
+
+    def merged(self, folder: Folder, number: int) -> str:
         """Return the path of a file that is merged from parts."""
-        return self.part("data", "merged", number)
+        return self.part(folder, "merged", number)
 
     def progress(self, writer: str) -> str:
         """Return the path of one writer's progress file."""

@@ -21,10 +21,11 @@ class Stall:
         self._without = 0.0
         self._until = 0.0
 
-    def succeeded(self) -> None:
-        """Take note that a text got its vector."""
+    def succeeded(self, now: float) -> None:
+        """Take note that a text got its vector, at that moment; seconds from any point on."""
         with self._lock:
             self._without = 0.0
+            self._until = max(self._until, now)
 
     def failed(self, began: float, ended: float, error: errors.EndpointError) -> None:
         """Take note of texts that were sent, none of which got a vector.

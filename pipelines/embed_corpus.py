@@ -18,10 +18,12 @@ from apache_beam.pvalue import PCollection
 
 from embed_pipeline.files import FileInfo
 from embed_pipeline.job import Job
+from embed_pipeline.resume import Reused
 from embed_pipeline.staging import Run
 from embed_pipeline.transforms.chunk import ChunkText
 from embed_pipeline.transforms.embed import EmbedText
 from embed_pipeline.transforms.read import ReadCorpus
+from embed_pipeline.transforms.resume import SkipDone
 from embed_pipeline.transforms.write import WriteDataset
 
 
@@ -31,6 +33,8 @@ def build(
     run: Run | None = None,
     inputs: Sequence[FileInfo] | None = None,
     expected: Mapping[str, float] | None = None,
+    *,
+    reused: Reused | None = None,
 ) -> PCollection:
     """Add the job to a pipeline; return its PCollection of one Manifest.
 
@@ -40,23 +44,25 @@ def build(
         run: The run, where the caller watches it.
         inputs: The corpus' files, where the caller has looked; the manifest lists them.
         expected: What was planned for the job, in seconds; the manifest holds it against the run.
+        reused: What is taken from earlier runs of the job, and so not embedded again.
     """
     how = (job.endpoint, job.batching, job.retry, job.tokens)
     documents = p | "Read" >> ReadCorpus(job.corpus, inputs)
     if job.chunks:
         documents = documents | "Chunk" >> ChunkText(*how, job.chunking)
-    return (
-        documents
-        | "Embed" >> EmbedText(*how)
-        | "Write"
-        >> WriteDataset(
-            job.output,
-            attributes=job.attribute_types,
-            on_duplicate=job.corpus.on_duplicate,
-            job=described(job, inputs or ()),
-            run=run,
-            expected=expected,
-        )
+    if reused is None:
+        embedded = documents | "Embed" >> EmbedText(*how)
+    else:
+        skipped = documents | "Skip" >> SkipDone(reused)
+        embedded = skipped.joined(skipped.rest | "Embed" >> EmbedText(*how))
+    return embedded | "Write" >> WriteDataset(
+        job.output,
+        attributes=job.attribute_types,
+        on_duplicate=job.corpus.on_duplicate,
+        job=described(job, inputs or ()),
+        run=run,
+        expected=expected,
+        reused=reused,
     )
 
 

@@ -13,6 +13,7 @@ import click
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("job_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a setting.")
+@click.option("--fresh", is_flag=True, help="Embed everything, whatever earlier runs have left.")
 @click.option("--limit", type=click.IntRange(min=1), help="Embed only the first N documents.")
 @click.option("--dry-run", is_flag=True, help="Check the job file, then stop.")
 @click.option("--quiet", is_flag=True, help="Tell only the summary.")
@@ -23,6 +24,7 @@ def run(
     limit: int | None,
     beam_flags: tuple[str, ...],
     *,
+    fresh: bool,
     dry_run: bool,
     quiet: bool,
 ) -> int:
@@ -41,7 +43,7 @@ def run(
     from embed_pipeline.pipelines.launch import run_job
     from embed_pipeline.pipelines.terminal import Terminal
 
-    return run_job(found, beam_flags, Terminal(quiet=quiet), dry_run=dry_run)
+    return run_job(found, beam_flags, Terminal(quiet=quiet), dry_run=dry_run, fresh=fresh)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -1,33 +1,36 @@
 """Run a job from its file: check everything that can be checked, run, report."""
 
-import logging
-import re
-import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from embed_pipeline import (
     commit,
     corpus,
     errors,
     forecast,
-    interrupt,
     kept,
     locate,
     ownership,
     prefixes,
+    release,
+    resume,
 )
 from embed_pipeline.attributes import check_names
 from embed_pipeline.chunking import CHUNK_TYPES
+from embed_pipeline.done import Keying
 from embed_pipeline.endpoint import AUTO, EMBEDDED
+from embed_pipeline.engine import inspect
 from embed_pipeline.files import FileInfo
 from embed_pipeline.job import Job, JobFile
 from embed_pipeline.manifest import read_manifest
+from embed_pipeline.parts import PartFile
 from embed_pipeline.pipelines import embed_corpus
+from embed_pipeline.pipelines.execution import Attempt, execute
 from embed_pipeline.pipelines.options import (
     DEFAULT_RUNNER,
     LOCAL_RUNNERS,
@@ -36,15 +39,22 @@ from embed_pipeline.pipelines.options import (
 )
 from embed_pipeline.pipelines.preflight import preflight
 from embed_pipeline.pipelines.terminal import Terminal
+from embed_pipeline.provenance import provenance
 from embed_pipeline.scan import Scan, infer
-from embed_pipeline.staging import new_run
+from embed_pipeline.schema import Layout
+from embed_pipeline.staging import Run, new_run
 from embed_pipeline.transforms.write import Commit
 
 PUBLISHED, TOO_MANY_FAILED = 0, 3
 
 
 def run_job(
-    job_file: JobFile, flags: Sequence[str], terminal: Terminal, *, dry_run: bool = False
+    job_file: JobFile,
+    flags: Sequence[str],
+    terminal: Terminal,
+    *,
+    dry_run: bool = False,
+    fresh: bool = False,
 ) -> int:
     """Run a job; return the exit code.
 
@@ -53,6 +63,7 @@ def run_job(
         flags: Beam's own.
         terminal: Where to tell of it.
         dry_run: Check the settings and build the pipeline, but read, ask and write nothing.
+        fresh: Embed everything, whatever earlier runs of the job have left.
 
     Raises:
         EmbedPipelineError: Nothing was published; its `exit_code` is to be returned.
@@ -76,12 +87,25 @@ def run_job(
     scan = infer(job.corpus, files)
     check_names(scan.types, [*job.output.taken, *(CHUNK_TYPES if job.chunks else ())])
     warn_of_prefixes(job, terminal)
-    with terminal.telling_warnings(), locate.opened(job.endpoint) as endpoint:
-        digest = preflight(endpoint, terminal) if local else ""
+    with (
+        terminal.telling_warnings(),
+        locate.opened(job.endpoint) as endpoint,
+        release.released_after(release.outliving(job.endpoint, endpoint) if local else []),
+    ):
+        digest = preflight(endpoint, job.batching, terminal) if local else ""
         job = job.model_copy(
             update={"endpoint": endpoint, "corpus": job.corpus.with_types(scan.types)}
         )
-        return _run(job, options, files=files, scan=scan, digest=digest, terminal=terminal)
+        found = _Found(files, scan, digest)
+        return _run(job, options, found, terminal, fresh=fresh)
+
+
+class _Found(NamedTuple):
+    """Hold what was found out before a run: the corpus' files, a sample, the model's digest."""
+
+    files: Sequence[FileInfo]
+    scan: Scan
+    digest: str
 
 
 def _build_only(job: Job) -> None:
@@ -103,90 +127,85 @@ def warn_of_prefixes(job: Job, terminal: Terminal) -> None:
 
 
 def _run(
-    job: Job,
-    options: PipelineOptions,
-    *,
-    files: Sequence[FileInfo],
-    scan: Scan,
-    digest: str,
-    terminal: Terminal,
+    job: Job, options: PipelineOptions, found: _Found, terminal: Terminal, *, fresh: bool
 ) -> int:
     """Run the pipeline and report."""
-    described = embed_corpus.described(job, files)
-    found = kept.find_kept(job.output.path, described, digest)
-    run = found.run if found else new_run(job.output.path)
     pipeline = beam.Pipeline(options=options)
-    if found:
-        terminal.say(f"reusing {sum(p.rows for p in found.written.parts)} vectors of {run.run_id}")
-        target = commit.Target(
-            run, commit.now(), job.output, job.attribute_types, job.corpus.on_duplicate, described
-        )
-        _ = (
-            pipeline
-            | beam.Create([(target, found.written)], reshuffle=False)
-            | "Commit" >> Commit()
-        )
+    described = embed_corpus.described(job, found.files)
+    kept_parts = None if fresh else kept.find_kept(job.output.path, described, found.digest)
+    reused = None
+    if kept_parts:
+        run = kept_parts.run
+        _commit_only(pipeline, job, kept_parts, described, terminal)
     else:
-        expected = forecast.expected(job.output.path, described, digest)
-        embed_corpus.build(pipeline, job, run, files, expected)
+        run = new_run(job.output.path)
+        reused = None if fresh else _reused(job, described, found.digest, terminal)
+        resume.begin(run, described, found.digest)
+        if reused:
+            resume.counted(run, reused)
+        expected = forecast.expected(job.output.path, described, found.digest)
+        embed_corpus.build(pipeline, job, run, found.files, expected, reused=reused)
     began = time.monotonic()
-    total = None if job.chunks else scan.documents  # of pieces, nobody knows the number
-    with terminal.watching(run, total, exact=scan.exact):
-        _execute(pipeline)
+    total = None if job.chunks else found.scan.documents  # of pieces, nobody knows the number
+    with terminal.watching(run, total, exact=found.scan.exact):
+        execute(pipeline, Attempt(run, reused.rows if reused else 0, found.digest != ""))
     manifest = read_manifest(job.output.path)
     too_many = manifest.counts.too_many_failed(job.output.max_failed_fraction)
     terminal.summarize(job.output.path, manifest, time.monotonic() - began, too_many=too_many)
     return TOO_MANY_FAILED if too_many else PUBLISHED
 
 
-def _execute(pipeline: beam.Pipeline) -> None:
-    """Run a pipeline to its end; errors of ours come out as they went in."""
-    interrupt.clear()
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # its tracebacks; we tell better
-    with interrupt.stop_on_signals(at_once=_works_elsewhere(pipeline.options)):
-        try:
-            pipeline.run().wait_until_finish()
-        except (Exception, KeyboardInterrupt) as error:
-            number = interrupt.stop_requested()
-            if number is not None:
-                raise Interrupted(number) from error
-            raise told(error) from error
+def _commit_only(
+    pipeline: beam.Pipeline,
+    job: Job,
+    found: kept.Kept,
+    described: Mapping[str, Any],
+    terminal: Terminal,
+) -> None:
+    """Add the commit of what a run has embedded that was refused at its own."""
+    _say_reused(terminal, found.written.parts, found.run)
+    target = commit.Target(
+        found.run,
+        commit.now(),
+        job.output,
+        job.attribute_types,
+        job.corpus.on_duplicate,
+        described,
+        reused=found.reused,
+    )
+    _ = pipeline | beam.Create([(target, found.written)], reshuffle=False) | "Commit" >> Commit()
 
 
-def _works_elsewhere(options: PipelineOptions) -> bool:
-    """Tell whether the work is done outside this process."""
-    mode = options.view_as(DirectOptions).direct_running_mode
-    return runner_name(options) != DEFAULT_RUNNER or mode == "multi_processing"
+def _reused(
+    job: Job, described: Mapping[str, Any], digest: str, terminal: Terminal
+) -> resume.Reused | None:
+    """Return what is taken from earlier runs of the job, and say so, a line a run."""
+    left = resume.candidates(job.output.path, described, digest)
+    if not left:
+        return None
+    repeat = job.corpus.on_duplicate != "error"
+    if repeat and job.output.text == "drop":
+        terminal.say(
+            "nothing of earlier runs is reused: without texts (output.text is drop) documents of "
+            f"the same id cannot be told apart (corpus.on_duplicate is {job.corpus.on_duplicate})"
+        )
+        return None
+    engine = inspect(job.endpoint, job.retry, job.tokens)
+    layout = Layout(job.output, engine.dimension, job.attribute_types)
+    made = provenance(job.endpoint, engine, job.tokens)
+    reused = resume.choose(left, made, Keying(layout, whole=repeat or job.chunks))
+    parts = reused.parts if reused else ()
+    for one in left:
+        ours = [part for part in parts if part in one.parts]
+        if ours:
+            _say_reused(terminal, ours, one.run)
+        elif one.parts:
+            terminal.say(
+                f"nothing of run {one.run.run_id} is reused: its vectors are not those the "
+                "endpoint makes now, or its files are damaged"
+            )
+    return reused
 
 
-class Interrupted(errors.InterruptedJobError):
-    """Report the signal that ended the job; the exit code is 128 plus its number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; {KEPT}")
-        self.exit_code = 128 + number
-
-
-_TOLD = re.compile(r"^embed_pipeline\.errors\.(\w+): (.*)$", re.MULTILINE)
-_OS_ERROR = re.compile(r"^(?:OSError|PermissionError|FileNotFoundError): (.*)$", re.MULTILINE)
-KEPT = "nothing is published, whole part files are kept in the staging folder"
-_WHERE = re.compile(r" \[while running '.*", re.DOTALL)
-
-
-def told(error: BaseException) -> errors.EmbedPipelineError:
-    """Return the error of ours that ended a pipeline; some runners pass on its text only."""
-    message = _WHERE.sub("", str(error))
-    if isinstance(error, errors.EmbedPipelineError):
-        return type(error)(message)
-    if isinstance(error, OSError):
-        return errors.DatasetError(f"{message}; {KEPT}")
-    found: list[tuple[str, str]] = _TOLD.findall(message)
-    if found:
-        name, text = found[-1]
-        kind: type[errors.EmbedPipelineError] = getattr(errors, name)
-        return kind(text)
-    failed = _OS_ERROR.search(message)
-    if failed:
-        return errors.DatasetError(f"{failed[1]}; {KEPT}")
-    last = message.strip().splitlines()[-1:] or [type(error).__name__]
-    return errors.EmbedPipelineError(f"the pipeline failed: {last[0]}")
+def _say_reused(terminal: Terminal, parts: Sequence[PartFile], run: Run) -> None:
+    terminal.say(f"reusing {sum(part.rows for part in parts):,} vectors of run {run.run_id}")

@@ -31,9 +31,9 @@ from embed_pipeline.limits import Limits
 from embed_pipeline.measuring import IN_FLIGHT, Measured, Rate, Setting, measure
 from embed_pipeline.pipelines import embed_corpus
 from embed_pipeline.pipelines.launch import warn_of_prefixes
-from embed_pipeline.pipelines.preflight import preflight
 from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
 from embed_pipeline.pipelines.plan_report import print_plan
+from embed_pipeline.pipelines.preflight import preflight
 from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.pipelines.trial import Trial, try_out
 from embed_pipeline.planning import (
@@ -97,7 +97,7 @@ def plan_job(
             "into failures/"
         )
     with locate.opened(job.endpoint) as endpoint, _told_well():
-        preflight(endpoint, terminal)
+        preflight(endpoint, job.batching, terminal)
         job = job.model_copy(update={"endpoint": endpoint})
         found = _find_out(job, options, drawn, seconds, terminal)
     plan = _planned(job, files, found)

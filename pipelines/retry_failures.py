@@ -18,7 +18,8 @@ from embed_pipeline.commit import Target
 from embed_pipeline.engine import inspect
 from embed_pipeline.made_with import MadeWith, check_same_engine, made_with
 from embed_pipeline.manifest import Manifest, read_manifest
-from embed_pipeline.pipelines.launch import PUBLISHED, TOO_MANY_FAILED, told
+from embed_pipeline.pipelines.execution import told
+from embed_pipeline.pipelines.launch import PUBLISHED, TOO_MANY_FAILED
 from embed_pipeline.pipelines.options import beam_options
 from embed_pipeline.pipelines.preflight import preflight
 from embed_pipeline.pipelines.terminal import Terminal

@@ -16,7 +16,7 @@ from embed_pipeline.corpus import Corpus
 from embed_pipeline.job import Job
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.pipelines import embed_corpus
-from embed_pipeline.pipelines.launch import told
+from embed_pipeline.pipelines.execution import told
 from embed_pipeline.records import Document
 from embed_pipeline.sampling import evenly
 

@@ -6,23 +6,21 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton, PBegin, PCollection, TaggedOutput
-from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
-from apache_beam.utils.windowed_value import WindowedValue
 
 from embed_pipeline import amend, files, interrupt
 from embed_pipeline.amend import Amendment
 from embed_pipeline.attributes import AttributeTypes
-from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.made_with import check_same_engine
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.outcomes import added_up
-from embed_pipeline.parts import PartFile, RowWriter, Written
-from embed_pipeline.records import Document, Embedded, Failed
+from embed_pipeline.parts import PartFile, Written
+from embed_pipeline.records import Document, Failed
 from embed_pipeline.recount import Recount
 from embed_pipeline.retriable import is_retriable, read_failures, restored
 from embed_pipeline.transforms.embed import EmbedResult
 from embed_pipeline.transforms.read import ReadResult
+from embed_pipeline.transforms.write_parts import WriteFailures, WriteRows
 
 FAILED = "failed"
 
@@ -61,7 +59,7 @@ class ReadFailures(beam.PTransform):
 
 @dataclass
 class AmendDataset(beam.PTransform):
-    """Add to a dataset what EmbedText returns; wires the writers of `parts` and `amend.publish`.
+    """Add to a dataset what EmbedText returns; wires `write_parts` and `amend.publish`.
 
     Takes an EmbedResult of all the dataset's failures, returns a PCollection of one Manifest.
 
@@ -78,13 +76,15 @@ class AmendDataset(beam.PTransform):
     @no_annotations
     def expand(self, result: EmbedResult) -> PCollection:
         """Add the steps."""
-        written = result.embedded | "Write rows" >> beam.ParDo(_Write(self.amendment)).with_outputs(
-            FAILED, main="parts"
-        )
+        run, target, manifest = self.amendment
+        staged = target._replace(run=run)
+        written = result.embedded | "Write rows" >> beam.ParDo(
+            WriteRows(staged), dict(manifest.provenance)
+        ).with_outputs(FAILED, main="parts")
         failures = (
             (result.failed, written[FAILED])
             | "All failures" >> beam.Flatten()
-            | "Write failures" >> beam.ParDo(_WriteFailures(self.amendment))
+            | "Write failures" >> beam.ParDo(WriteFailures(staged))
         )
         return (
             result.embedded.pipeline
@@ -107,52 +107,6 @@ def _read(path: str, types: AttributeTypes | None) -> Iterator[Any]:
             return
         again = is_retriable(failure)
         yield restored(failure, types) if again else TaggedOutput(FAILED, failure)
-
-
-@beam.typehints.with_output_types(PartFile, failed=Failed)
-class _Write(beam.DoFn):
-    """Write a bundle's rows into part files, as of the run that made the dataset."""
-
-    def __init__(self, amendment: Amendment) -> None:
-        super().__init__()
-        self._amendment = amendment
-
-    def start_bundle(self) -> None:
-        run, target, manifest = self._amendment
-        provenance = dict(manifest.provenance)
-        self._writer = RowWriter(run, target.layout(provenance), provenance)
-
-    @no_annotations
-    def process(self, row: Embedded) -> Iterable[PartFile | TaggedOutput]:
-        return [
-            TaggedOutput(FAILED, one) if isinstance(one, Failed) else one
-            for one in self._writer.add(row)
-        ]
-
-    @no_annotations
-    def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
-        for one in self._writer.close():
-            value = GlobalWindows.windowed_value(one)
-            yield TaggedOutput(FAILED, value) if isinstance(one, Failed) else value
-
-
-@beam.typehints.with_output_types(PartFile)
-class _WriteFailures(beam.DoFn):
-    """Write a bundle's failures into part files."""
-
-    def __init__(self, amendment: Amendment) -> None:
-        super().__init__()
-        self._run = amendment.run
-
-    def start_bundle(self) -> None:
-        self._writer = FailureWriter(self._run)
-
-    def process(self, failure: Failed) -> Iterable[PartFile]:
-        return self._writer.add(failure)
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        for part in self._writer.close():
-            yield GlobalWindows.windowed_value(part)
 
 
 def _published(

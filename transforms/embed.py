@@ -18,7 +18,7 @@ from embed_pipeline.locate import check_address
 from embed_pipeline.outcomes import Effort, Failure, Vector, added_up
 from embed_pipeline.provenance import provenance
 from embed_pipeline.records import Document, Embedded, Failed
-from embed_pipeline.recount import Sampler
+from embed_pipeline.recount import Sample, Sampler
 from embed_pipeline.stream import Done, EmbedStream
 from embed_pipeline.tokens import Tokens
 from embed_pipeline.transforms.chunk import ChunkResult
@@ -193,6 +193,7 @@ class EmbedDoFn(beam.DoFn):
         try:
             for done in self._stream.finish():
                 yield self._record(done)
+            self._embedder.look_again()
         except EmbedPipelineError:
             for done in self._stream.rest():
                 yield self._record(done)
@@ -200,7 +201,8 @@ class EmbedDoFn(beam.DoFn):
         if self._failures and self._received:
             tally = {"documents": self._received, **self._effort}
             yield TaggedOutput(TALLY, self._last.with_value(tally))
-            yield TaggedOutput(SAMPLED, self._last.with_value(self._sampler.drawn()))
+            sample = Sample(self._embedder.digest, self._sampler.drawn())
+            yield TaggedOutput(SAMPLED, self._last.with_value(sample))
 
     def teardown(self) -> None:
         """Give the connections back; the last copy closes them."""

@@ -1,4 +1,4 @@
-"""After all is embedded: is the model still the same, and are token counts confirmed?"""
+"""After all is embedded: was it all made by one model, and are token counts confirmed?"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,17 +11,16 @@ from apache_beam.typehints.decorators import no_annotations
 
 from embed_pipeline import recount
 from embed_pipeline.endpoint import Endpoint, Retry
-from embed_pipeline.identity import Identity
-from embed_pipeline.pool import Pool
-from embed_pipeline.recount import Sampled
+from embed_pipeline.errors import ModelChanged
+from embed_pipeline.recount import Sample
 
 
 @dataclass
 class Recount(beam.PTransform):
-    """Look at the model once more, and send a sample's texts alone; wires `lowest`, `recount`.
+    """Hold the bundles' models together, and send a sample's texts alone; wires `recount`.
 
-    Takes a PCollection of lists of Sampled, returns one of one dict, empty where `count` is 0.
-    Fails with ModelChanged where another model answers than the one of the provenance.
+    Takes a PCollection of Sample, returns one of one dict, empty where `count` is 0.
+    Fails with ModelChanged where a bundle had another model than the provenance has.
 
     Args:
         endpoint: With a concrete address.
@@ -51,12 +50,20 @@ class Recount(beam.PTransform):
 
 def _recounted(
     count: int,
-    samples: Iterable[list[Sampled]],
+    samples: Iterable[Sample],
     provenance: Mapping[str, Any],
     endpoint: Endpoint,
     retry: Retry,
 ) -> recount.Recount:
-    made_by = Identity(provenance["digest"], None)
-    with Pool(endpoint, retry, made_by=made_by) as pool:
-        pool.some()
-    return recount.recount(recount.lowest(samples, count), endpoint, retry)
+    right = provenance["digest"]
+    found = list(samples)
+    for sample in found:
+        if sample.digest not in ("", right):
+            error = ModelChanged(
+                f"vectors were made by a model of the digest {sample.digest[:12]}, others by "
+                f"{right[:12]}: it was changed during the run, so nothing of it is to be used"
+            )
+            error.since = 0.0
+            raise error
+    drawn = recount.lowest((sample.rows for sample in found), count)
+    return recount.recount(drawn, endpoint, retry)

@@ -1,31 +1,29 @@
 """Write a dataset: `docs | EmbedText(endpoint) | WriteDataset("out/")`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import AsIter, AsSingleton, PCollection, TaggedOutput
+from apache_beam.pvalue import AsIter, AsSingleton, PCollection
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
-from apache_beam.utils.windowed_value import WindowedValue
 
 from embed_pipeline import commit
 from embed_pipeline.attributes import AttributeTypes, check_names
 from embed_pipeline.commit import Merged, MergeTask, Target
 from embed_pipeline.errors import ConfigError
-from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.outcomes import added_up
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import check_free
-from embed_pipeline.parts import PartFile, RowWriter, Written
-from embed_pipeline.records import Embedded, Failed
+from embed_pipeline.parts import PartFile, Written
 from embed_pipeline.recount import Recount
+from embed_pipeline.resume import Reused
 from embed_pipeline.staging import Run, new_run
 from embed_pipeline.transforms.embed import EmbedResult
+from embed_pipeline.transforms.write_parts import FAILED, WriteFailures, WriteRows
 
-FAILED = "failed"
 POLICIES = ("error", "first", "last")
 
 
@@ -44,6 +42,7 @@ class WriteDataset(beam.PTransform):
         job: What the manifest tells of the job; no secrets.
         run: The run, where the caller watches it.
         expected: What was planned for this job, for the manifest; see `commit.Target`.
+        reused: What is taken from earlier runs, where `SkipDone` has left that out.
 
     Raises:
         ConfigError: There is a dataset already and `on_exists` is "error", or an argument is wrong.
@@ -55,6 +54,7 @@ class WriteDataset(beam.PTransform):
     job: Mapping[str, Any] = field(default_factory=dict)
     run: Run | None = None
     expected: Mapping[str, float] | None = None
+    reused: Reused | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before anything runs."""
@@ -72,6 +72,7 @@ class WriteDataset(beam.PTransform):
             self.on_duplicate,
             {"output": output.model_dump(mode="json"), **self.job},
             self.expected,
+            self.reused.runs if self.reused else (),
         )
 
     @no_annotations  # Beam takes annotations of PCollections only
@@ -80,13 +81,13 @@ class WriteDataset(beam.PTransform):
         provenance = AsSingleton(result.provenance)
         rows = result.embedded | "Rows" >> _InGlobalWindow()
         written = rows | "Write rows" >> beam.ParDo(
-            _WriteRows(self.target), provenance
+            WriteRows(self.target), provenance
         ).with_outputs(FAILED, main="parts")
-        failed = (
-            result.failed | "Failures" >> _InGlobalWindow(),
-            written[FAILED],
-        ) | "All failures" >> beam.Flatten()
-        failures = failed | "Write failures" >> beam.ParDo(_WriteFailures(self.target.run))
+        failed = [one | f"Failures {n}" >> _InGlobalWindow() for n, one in _apart(result.failed)]
+        failures = [
+            one | f"Write failures {n}" >> beam.ParDo(WriteFailures(self.target))
+            for n, one in enumerate([*failed, written[FAILED]])
+        ]
         return (
             beam.pvalue.PBegin(rows.pipeline)
             | "Target" >> beam.Create([self.target], reshuffle=False)
@@ -97,11 +98,29 @@ class WriteDataset(beam.PTransform):
                 tally=AsIter(result.tally | "Tally" >> _InGlobalWindow()),
                 chunked=AsIter(result.chunked | "Chunked" >> _InGlobalWindow()),
                 parts=AsIter(written["parts"]),
-                failures=AsIter(failures),
+                failures=AsIter(failures | "All failures" >> beam.Flatten()),
                 recount=AsSingleton(result.recount),
+                reused=self.reused.parts if self.reused else (),
             )
             | "Commit" >> Commit()
         )
+
+
+def _apart(elements: PCollection) -> list[tuple[int, PCollection]]:
+    """Return the PCollections that were flattened into one, numbered.
+
+    The local runner holds a flattened one back until the steps before it have ended, so failures
+    that were written from there would all be lost when a job is killed.
+    """
+    found, waiting = [], [elements]
+    while waiting:
+        one = waiting.pop()
+        made_by = one.producer
+        if made_by is not None and isinstance(made_by.transform, beam.Flatten):
+            waiting += made_by.inputs
+        else:
+            found.append(one)
+    return list(enumerate(found))
 
 
 class Commit(beam.PTransform):
@@ -131,57 +150,6 @@ class _InGlobalWindow(beam.PTransform):
         return elements | "Into one window" >> beam.WindowInto(GlobalWindows())
 
 
-@beam.typehints.with_output_types(PartFile, failed=Failed)
-class _WriteRows(beam.DoFn):
-    """Write a bundle's rows into part files; wires `parts.RowWriter`."""
-
-    def __init__(self, target: Target) -> None:
-        super().__init__()
-        self._target = target
-
-    def start_bundle(self) -> None:
-        self._writer: RowWriter | None = None
-
-    @no_annotations
-    def process(
-        self, row: Embedded, provenance: dict[str, Any]
-    ) -> Iterable[PartFile | TaggedOutput]:
-        if self._writer is None:
-            layout = self._target.layout(provenance)
-            self._writer = RowWriter(self._target.run, layout, provenance)
-        return [_tagged(one) for one in self._writer.add(row)]
-
-    @no_annotations
-    def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
-        for one in self._writer.close() if self._writer else ():
-            yield _tagged(one, windowed=True)
-
-
-def _tagged(one: PartFile | Failed, *, windowed: bool = False) -> Any:
-    """Send failures to their own output."""
-    value = GlobalWindows.windowed_value(one) if windowed else one
-    return TaggedOutput(FAILED, value) if isinstance(one, Failed) else value
-
-
-@beam.typehints.with_output_types(PartFile)
-class _WriteFailures(beam.DoFn):
-    """Write a bundle's failures into part files; wires `parts.FailureWriter`."""
-
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self._run = run
-
-    def start_bundle(self) -> None:
-        self._writer = FailureWriter(self._run)
-
-    def process(self, failure: Failed) -> Iterable[PartFile]:
-        return self._writer.add(failure)
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        for part in self._writer.close():
-            yield GlobalWindows.windowed_value(part)
-
-
 def _gathered(
     target: Target,
     *,
@@ -191,14 +159,23 @@ def _gathered(
     parts: Iterable[PartFile],
     failures: Iterable[PartFile],
     recount: Recount,
+    reused: tuple[PartFile, ...],
 ) -> tuple[Target, Written]:
     """Bring together what the bundles wrote, once all of them have ended."""
     failed = list(failures)
     unread = sum(part.unread for part in failed)
     effort = added_up(tally)
     documents = int(effort.pop("documents", 0)) + unread
+    repeated = int(effort.get("reused", 0)) - sum(part.rows for part in reused)
     return target, Written(
-        provenance, documents, list(parts), failed, recount, sum(chunked) or None, effort
+        provenance,
+        documents,
+        [*reused, *parts],
+        failed,
+        recount,
+        sum(chunked) or None,
+        effort,
+        max(0, repeated),
     )
 
 

@@ -149,3 +149,34 @@ def test_no_body_is_answered_with_anything_but_an_answer_or_an_error_of_ours(fou
         answer.parse(found, 1, None, REQUEST)
     except (WrongAnswer, VectorNotFinite) as error:
         assert str(error).startswith(REQUEST)  # noqa: PT017 (success is allowed)
+
+
+# Vectors of different texts
+
+
+def vectors(*texts: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.stack([vector_of(text) for text in texts])
+
+
+def test_one_vector_for_different_texts_is_a_wrong_answer() -> None:
+    with pytest.raises(WrongAnswer, match=f"{REQUEST}: one vector came back for 3 texts"):
+        answer.check_distinct(vectors("a", "a", "a"), ["a", "b", "c"], REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("read", "texts"),
+    [
+        (["a", "b", "a"], ["a", "b", "c"]),
+        (["a", "b", "c"], ["a", "b", "c"]),
+        (["a", "a", "a"], ["a", "a", "a"]),
+        (["a"], ["b"]),
+    ],
+)
+def test_one_vector_is_believed_where_not_all_are_the_same_or_all_texts_are(
+    read: list[str], texts: list[str]
+) -> None:
+    answer.check_distinct(vectors(*read), texts, REQUEST)
+
+
+def test_vectors_of_two_values_may_be_the_same_by_chance() -> None:
+    answer.check_distinct(np.array([[0.6, 0.8]] * 2, np.float32), ["a", "b"], REQUEST)

@@ -4,12 +4,15 @@ import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from embed_pipeline import errors
+from embed_pipeline.answer import parse
 from embed_pipeline.classify import MAX_SHOWN, classify, retry_after
+from embed_pipeline.transport import transport_error
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 PLAIN = {"content-type": "text/plain"}
@@ -114,7 +117,8 @@ ROWS = [
 
 MEANINGS = [
     (errors.ConnectionFailed, True, "job", None),
-    (errors.RequestTimedOut, True, "text", 2),
+    (errors.ConnectionLost, True, "text", 3),
+    (errors.RequestTimedOut, True, "text", 1),
     (errors.Overloaded, True, "job", None),
     (errors.ModelLoadFailed, True, "job", None),
     (errors.RunnerCrashed, True, "text", 3),
@@ -126,8 +130,183 @@ MEANINGS = [
     (errors.NotAnEndpoint, False, "job", None),
     (errors.Unauthorized, False, "job", None),
     (errors.CannotEmbed, False, "job", None),
-    (errors.RequestRejected, False, "job", None),
+    (errors.RequestRejected, False, "text", None),
+    (errors.ModelChanged, False, "job", None),
+    (errors.VectorsContradicted, False, "job", None),
+    (errors.NothingSucceeds, False, "job", None),
 ]
+
+# What a client is to do, row by row of the contract's table: the outcomes, the errors they are,
+# whether they are tried again, and whether a text or the job is concerned in the end.
+Outcome = httpx.TransportError | tuple[int, dict[str, str], bytes]
+DO: list[tuple[str, list[Outcome], type[errors.EndpointError], bool, str]] = [
+    (
+        "no connection",
+        [
+            httpx.ConnectError("[Errno 111] Connection refused"),
+            httpx.ConnectError("[Errno 104] Connection reset by peer"),
+            httpx.ConnectError("[Errno -2] Name or service not known"),
+            httpx.ConnectTimeout("timed out"),
+            httpx.PoolTimeout("timed out"),
+        ],
+        errors.ConnectionFailed,
+        True,
+        "job",
+    ),
+    (
+        "a connection that broke",
+        [
+            httpx.RemoteProtocolError("Server disconnected without sending a response."),
+            httpx.RemoteProtocolError("peer closed connection without sending complete message"),
+            httpx.ReadError("[Errno 104] Connection reset by peer"),
+            httpx.WriteError("[Errno 32] Broken pipe"),
+        ],
+        errors.ConnectionLost,
+        True,
+        "text",
+    ),
+    ("read timeout", [httpx.ReadTimeout("timed out")], errors.RequestTimedOut, True, "text"),
+    ("503", [(503, JSON, text(BUSY))], errors.Overloaded, True, "job"),
+    (
+        "502, 504, 429, 408",
+        [
+            (502, HTML, b"<html>Bad Gateway</html>"),
+            (502, JSON, text("dial tcp: lookup ollama.com: no such host")),
+            (504, HTML, b"<html>Gateway Time-out</html>"),
+            (429, JSON, text("too many requests")),
+            (408, {}, b""),
+        ],
+        errors.Overloaded,
+        True,
+        "job",
+    ),
+    (
+        "400 of a crashed runner",
+        [(400, JSON, text(said)) for said in CRASHES],
+        errors.RunnerCrashed,
+        True,
+        "text",
+    ),
+    (
+        "400 of a text that is too long",
+        [(400, JSON, text(said)) for said in TOO_LONG],
+        errors.TextTooLong,
+        False,
+        "text",
+    ),
+    (
+        "400 of a request that is wrong",
+        [(400, JSON, text(said)) for said in REFUSED],
+        errors.RequestRejected,
+        False,
+        "text",
+    ),
+    (
+        "404 of the model",
+        [
+            (404, JSON, text('model "nope" not found, try pulling it first')),
+            (404, JSON, text("model '' not found")),
+        ],
+        errors.ModelNotFound,
+        False,
+        "job",
+    ),
+    (
+        "404 text/plain, 405, 307",
+        [
+            (404, PLAIN, b"404 page not found"),
+            (405, {**PLAIN, "allow": "POST"}, b"405 method not allowed"),
+            (307, {"location": "/api/embed"}, b""),
+        ],
+        errors.NotAnEndpoint,
+        False,
+        "job",
+    ),
+    (
+        "401, 403",
+        [
+            (401, JSON, b'{"error":"unauthorized","signin_url":"https://host/connect?key=k"}'),
+            (403, {}, b""),
+            (403, JSON, text("ollama cloud is disabled: remote model is unavailable")),
+        ],
+        errors.Unauthorized,
+        False,
+        "job",
+    ),
+    (
+        "500 of an option",
+        [
+            (500, JSON, text('option "num_ctx" must be of type integer')),
+            (500, JSON, text('option "temperature" must be of type float32')),
+            (500, JSON, text('option "stop" must be of an array of strings')),
+        ],
+        errors.RequestRejected,
+        False,
+        "text",
+    ),
+    (
+        "500 of NaN",
+        [(500, JSON, text("failed to encode response: json: unsupported value: NaN"))],
+        errors.VectorNotFinite,
+        True,
+        "text",
+    ),
+    (
+        "500 of loading",
+        [(500, JSON, text(said)) for said in LOADING],
+        errors.ModelLoadFailed,
+        True,
+        "job",
+    ),
+    (
+        "other 500",
+        [(500, JSON, text("something else")), (500, HTML, b"<html>oops</html>"), (500, {}, b"")],
+        errors.ServerFault,
+        True,
+        "text",
+    ),
+    (
+        "501",
+        [(501, JSON, text("this model does not support embeddings"))],
+        errors.CannotEmbed,
+        False,
+        "job",
+    ),
+]
+WRONG_VECTORS = [
+    (b'{"embeddings":[]}', errors.WrongAnswer),
+    (b'{"embeddings":[[1.0],[1.0],[1.0]]}', errors.WrongAnswer),
+    (b'{"embeddings":[[0.6,0.8],[1.0]]}', errors.WrongAnswer),
+    (b'{"embeddings":[[0.0,0.0],[0.0,0.0]]}', errors.WrongAnswer),
+    (b'{"embeddings":[[NaN,0.8],[0.6,0.8]]}', errors.VectorNotFinite),
+    (b'{"embeddings":[[null,0.8],[0.6,0.8]]}', errors.VectorNotFinite),
+]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "kind", "retried", "scope"), [row[1:] for row in DO], ids=[row[0] for row in DO]
+)
+def test_a_row_of_the_contracts_table_is_done_as_it_says(
+    outcomes: list[Outcome], kind: type[errors.EndpointError], retried: bool, scope: str
+) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, httpx.TransportError):
+            error = transport_error(outcome, "POST URL")
+        else:
+            error = classify(*outcome, "POST URL")
+        assert type(error) is kind, outcome
+        assert isinstance(error, errors.TransientError) is retried
+        assert error.scope == scope
+
+
+@pytest.mark.parametrize(("body", "kind"), WRONG_VECTORS)
+def test_vectors_that_are_not_those_asked_for_are_tried_again_and_concern_the_text(
+    body: bytes, kind: type[errors.EndpointError]
+) -> None:
+    with pytest.raises(errors.TransientError) as caught:
+        parse(body, 2, 2, "POST URL")
+    assert type(caught.value) is kind
+    assert (caught.value.scope, caught.value.tries) == ("text", 2)
 
 
 @pytest.mark.parametrize(("status", "headers", "body", "kind"), ROWS)

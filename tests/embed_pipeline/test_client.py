@@ -364,3 +364,42 @@ def test_a_model_that_is_not_there_is_asked_for_once(endpoint: ScriptedEndpoint)
     with client(endpoint, Retry()) as found, pytest.raises(errors.ModelNotFound):
         found.load()
     assert endpoint.loads == 1
+
+
+# What it took
+
+
+def test_a_connection_that_breaks_is_tried_three_times(endpoint: ScriptedEndpoint) -> None:
+    endpoint.script = lambda _: lambda _: None
+    with client(endpoint, Retry(attempts=8)) as found, pytest.raises(errors.ConnectionLost):
+        found.embed(["a"])
+    assert len(endpoint.requests) == 3
+
+
+def test_what_was_met_on_the_way_is_told(endpoint: ScriptedEndpoint) -> None:
+    replies(endpoint, error(503, BUSY), error(400, CRASH))
+    with client(endpoint, Retry(attempts=8)) as found:
+        tries = found.embed(["a"])
+    assert (tries.attempts, tries.faults) == (3, {"Overloaded": 1, "RunnerCrashed": 1})
+    assert 0.0 < tries.throttled_s <= tries.lost_s
+    assert tries.reloaded is False
+
+
+def loaded_in(milliseconds: int) -> Reply:
+    """Return the usual answer to "a", with this load_duration."""
+    found = json.loads(embedded(["a"]).body)
+    return Reply(200, json.dumps({**found, "load_duration": milliseconds * 1_000_000}).encode())
+
+
+def test_an_answer_that_waited_for_the_model_to_be_loaded_again_is_told(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    replies(endpoint, loaded_in(1), loaded_in(1), loaded_in(900), loaded_in(1))
+    with client(endpoint) as found:
+        assert [found.embed(["a"]).reloaded for _ in range(4)] == [False, False, True, False]
+
+
+def test_one_vector_for_different_texts_is_not_believed(endpoint: ScriptedEndpoint) -> None:
+    endpoint.script = lambda texts: embedded(["stuck"] * len(texts))
+    with client(endpoint) as found, pytest.raises(errors.WrongAnswer, match="one vector"):
+        found.embed(["a", "b"])

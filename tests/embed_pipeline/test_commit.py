@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from embed_pipeline import commit, interrupt
+from embed_pipeline import commit, interrupt, resume
 from embed_pipeline.commit import Merged, Target
-from embed_pipeline.errors import DatasetError, InterruptedJobError, RefusedError
+from embed_pipeline.errors import DatasetError, InterruptedJobError, NothingSucceeds, RefusedError
 from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.kept import find_kept
 from embed_pipeline.manifest import Manifest, read_manifest
@@ -211,7 +211,7 @@ def test_what_was_refused_is_kept_and_found_by_the_same_job(out: Path) -> None:
     with pytest.raises(RefusedError):
         commit.plan(to, written)
     found = find_kept(str(out), {"inputs": ["f"]}, DIGEST)
-    assert found == (to.run, written)
+    assert found == (to.run, written, ())
     assert find_kept(str(out), {"inputs": ["g"]}, DIGEST) is None
     assert find_kept(str(out), {"inputs": ["f"]}, "another digest") is None
 
@@ -263,3 +263,65 @@ def test_merging_keeps_rows_footer_and_encoding(out: Path) -> None:
     assert not metadata.row_group(0).column(2).has_dictionary_page
     assert metadata.num_row_groups == 1
     assert merged.file.rows == 2
+
+
+def crashed(to: Target, *ids: str) -> list[PartFile]:
+    """Write failures that the endpoint may be to blame for."""
+    writer = FailureWriter(to.run)
+    for name in ids:
+        writer.add(Failed(name, "t", None, "f", 9, "embed", "RunnerCrashed", "document", "x", 400))
+    return list(writer.close())
+
+
+def test_where_no_text_got_a_vector_nothing_is_published_nor_remembered(out: Path) -> None:
+    to = target(out)
+    resume.begin(to.run, to.job, DIGEST)
+    written = Written(made_by(), 3, [], [*crashed(to, "a", "b"), *failures(to, "c")])
+    with pytest.raises(NothingSucceeds, match=r"2 have failed .* 2 of them with RunnerCrashed"):
+        commit.plan(to, written)
+    assert resume.candidates(str(out), to.job, DIGEST) == []
+
+
+def test_failures_beside_rows_are_published(out: Path) -> None:
+    to = target(out)
+    counts = published(to, Written(made_by(), 2, [part(to, row("a"))], crashed(to, "b"))).counts
+    assert (counts.rows, counts.failed) == (1, 1)
+
+
+def test_documents_that_all_fail_by_themselves_are_published(out: Path) -> None:
+    to = target(out)
+    assert published(to, Written(made_by(), 1, [], failures(to, "a"))).counts.failed == 1
+
+
+def test_more_documents_than_reused_rows_of_the_same_key_are_duplicates(out: Path) -> None:
+    to = target(out, "first")
+    written = Written(made_by(), 3, [part(to, row("a"))], [], repeated=2)
+    assert published(to, written).counts.duplicates_dropped == 2
+    with pytest.raises(RefusedError, match="2 documents with the id and the file of others"):
+        commit.plan(target(out), written._replace(parts=[part(to, row("a"))]))
+
+
+def test_reused_rows_without_their_document_are_not_published(out: Path) -> None:
+    to = target(out)._replace(reused=(Run(str(out), "20250101T000000Z-aaaaaa"),))
+    written = Written(made_by(), 1, [part(to, row("a"), row("b"))], [])
+    with pytest.raises(DatasetError, match=r"1 of the vectors .* run the job again with --fresh"):
+        published(to, written)
+    assert not (out / "manifest.json").exists()
+
+
+def test_runs_whose_parts_are_published_are_deleted(out: Path) -> None:
+    earlier = Run(str(out), "20250101T000000Z-aaaaaa")
+    old = part(target(out)._replace(run=earlier), row("a"))
+    to = target(out)._replace(reused=(earlier,))
+    published(to, Written(made_by(), 2, [old, part(to, row("b"))], []))
+    assert ids(out) == ["b", "a"] or ids(out) == ["a", "b"]
+    assert sorted(path.name for path in out.iterdir()) == ["data", "manifest.json"]
+
+
+def test_failures_become_one_file(out: Path) -> None:
+    to = target(out)
+    found = [*failures(to, "a"), *failures(to, "b")]
+    manifest = published(to, Written(made_by(), 3, [part(to, row("c"))], found))
+    assert [(file.path, file.rows) for file in manifest.failures] == [
+        ("failures/part-00000.parquet", 2)
+    ]

@@ -7,10 +7,21 @@ import pytest
 
 from embed_pipeline import embedder, errors, interrupt
 from embed_pipeline.embedder import Embedder
-from embed_pipeline.endpoint import Batching, Endpoint, Retry
+from embed_pipeline.endpoint import Batching, Endpoint, Retry, Timeouts
+from embed_pipeline.outcomes import Failure
 from embed_pipeline.sizing import Prepared
 from embed_pipeline.tokens import Tokens
-from tests.support.scripted import WORDS, ScriptedEndpoint, Together, error
+from tests.support.scripted import (
+    WORDS,
+    Reply,
+    Script,
+    ScriptedEndpoint,
+    Together,
+    embedded,
+    error,
+    scripted,
+    vector_of,
+)
 
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
 ONCE = Retry(attempts=1)
@@ -24,7 +35,12 @@ def one(text: str) -> list[Prepared]:
 def settings_of(
     endpoint: ScriptedEndpoint, in_flight: int = 2
 ) -> tuple[Endpoint, Batching, Retry, Tokens]:
-    return Endpoint(url=endpoint.url, model="m"), Batching(in_flight=in_flight), ONCE, Tokens()
+    return (
+        Endpoint(url=endpoint.url, model="all-minilm"),
+        Batching(in_flight=in_flight),
+        ONCE,
+        Tokens(),
+    )
 
 
 def pool_threads() -> list[str]:
@@ -42,7 +58,7 @@ def test_the_model_is_loaded_once_before_the_first_text(endpoint: ScriptedEndpoi
 
 
 def test_what_bounds_a_text_is_found_once_whoever_asks_first(endpoint: ScriptedEndpoint) -> None:
-    endpoint.models, endpoint.vocabulary = ["m:latest"], WORDS
+    endpoint.vocabulary = WORDS
     found = Embedder(*settings_of(endpoint, 4))
     with ThreadPoolExecutor(4) as threads:
         limits = set(threads.map(lambda _: found.limits, range(8)))
@@ -168,3 +184,136 @@ def test_other_settings_have_an_embedder_of_their_own(endpoint: ScriptedEndpoint
     embedder.release(*settings_of(endpoint, 1))
     assert len(second.submit(one("a")).result()[0]) == 1
     embedder.release(*settings_of(endpoint, 2))
+
+
+# Several addresses
+
+
+def test_each_address_has_as_many_requests_under_way_as_allowed(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    with scripted() as other:
+        endpoint.script, other.script = here, there = Together(2), Together(2)
+        where, batching, retry, tokens = settings_of(endpoint, 2)
+        both = where.model_copy(update={"url": [endpoint.url, other.url]})
+        found = Embedder(both, batching, retry, tokens)
+        assert found.in_flight == 4
+        futures = [found.submit(one(f"text {number}")) for number in range(8)]
+        assert [len(future.result()[0]) for future in futures] == [1] * 8
+        found.close()
+    assert (here.most, there.most) == (2, 2)
+
+
+# Answers that do not come in time
+
+
+def opened(endpoint: ScriptedEndpoint, **retry: float) -> Embedder:
+    """Return an embedder that waits half a second for an answer."""
+    where, _, _, tokens = settings_of(endpoint)
+    return Embedder(
+        where.model_copy(update={"timeouts": Timeouts(read=0.5)}),
+        Batching(max_texts=8, in_flight=1),
+        Retry(attempts=1, **retry),
+        tokens,
+    )
+
+
+def some(*texts: str) -> list[Prepared]:
+    return [text for each in texts for text in one(each)]
+
+
+def too_slow_for(endpoint: ScriptedEndpoint, most: int) -> Script:
+    """Return a script that answers requests of so many texts at most."""
+    return lambda texts: (lambda _: endpoint.stopping.wait(30)) if len(texts) > most else None
+
+
+def test_a_request_that_is_not_answered_in_time_halves_the_texts_of_the_next_ones(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    found = opened(endpoint)
+    endpoint.script = too_slow_for(endpoint, 2)
+    results, effort = found.submit(some("a", "b", "c")).result()
+    found.close()
+    assert [result.vector.tolist() for result in results if not isinstance(result, Failure)] == [
+        vector_of(text).tolist() for text in "abc"
+    ]
+    assert (effort.timed_out, found.max_texts) == (1, 4)
+
+
+def test_the_texts_of_a_request_recover_slowly(endpoint: ScriptedEndpoint) -> None:
+    found = opened(endpoint)
+    endpoint.script = too_slow_for(endpoint, 2)
+    found.submit(some("a", "b", "c")).result()
+    numbers = [found.max_texts]
+    for _ in range(11):
+        found.submit(one("d")).result()
+        numbers.append(found.max_texts)
+    found.close()
+    assert (numbers[:9], numbers[-1]) == ([4] * 9, 5)
+
+
+def test_a_text_that_hangs_alone_does_not_make_requests_smaller(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    found = opened(endpoint)
+    endpoint.script = lambda texts: too_slow_for(endpoint, 0)(texts) if "b" in texts else None
+    (first, failure, last), effort = found.submit(some("a", "b", "c")).result()
+    found.close()
+    assert not isinstance(first, Failure)
+    assert not isinstance(last, Failure)
+    assert isinstance(failure, Failure)
+    assert (type(failure.error), failure.blame) == (errors.RequestTimedOut, "document")
+    assert (effort.timed_out, found.max_texts) == (2, 8)
+
+
+# A server for which nothing succeeds
+
+
+def fails_on(*bad: str) -> Script:
+    """Return a script that fails where one of these texts is among the input."""
+    fault = error(500, "out of order")
+    return lambda texts: fault if set(bad) & set(texts) else None
+
+
+def test_where_nothing_succeeds_for_too_long_the_job_ends(endpoint: ScriptedEndpoint) -> None:
+    found = opened(endpoint, stalled_seconds=1e-9)
+    endpoint.script = fails_on("b")
+    with pytest.raises(errors.NothingSucceeds, match=r"the last error: POST .*out of order"):
+        found.submit(one("b")).result()
+    found.close()
+
+
+def test_a_request_of_which_one_text_succeeds_is_no_sign_of_a_stall(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    found = opened(endpoint, stalled_seconds=1e-9)
+    endpoint.script = fails_on("b")
+    results, _ = found.submit(some("a", "b")).result()
+    found.close()
+    assert [isinstance(result, Failure) for result in results] == [False, True]
+
+
+def test_texts_that_are_refused_for_good_are_no_sign_of_a_stall(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    found = opened(endpoint, stalled_seconds=1e-9)
+    refused: Reply = error(400, "invalid input type")
+    endpoint.script = lambda texts: refused if texts == ["b"] else None
+    (result,), _ = found.submit(one("b")).result()
+    found.close()
+    assert isinstance(result, Failure)
+
+
+# The audit
+
+
+def test_a_vector_that_was_given_wrongly_before_ends_the_job_with_the_request_that_shows_it(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    found = opened(endpoint)
+    wrong = [embedded(["b"])]
+    endpoint.script = lambda texts: wrong.pop() if wrong and texts == ["a"] else None
+    found.submit(one("a")).result()
+    with pytest.raises(errors.VectorsContradicted):
+        found.submit(one("b")).result()
+    found.close()

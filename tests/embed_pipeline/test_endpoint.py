@@ -150,3 +150,56 @@ def test_settings_survive_pickling() -> None:
         url="https://host", model="m", headers={"A": "b"}, auth=Auth(env="T"), options={"a": [1]}
     )
     assert pickle.loads(pickle.dumps(endpoint)) == endpoint  # noqa: S301 (our own bytes)
+
+
+# Several addresses
+
+TWO = ["http://one:11434", "https://alice:secret@two"]
+
+
+@pytest.mark.parametrize(
+    ("url", "urls", "address"),
+    [
+        ("auto", ["auto"], "auto"),
+        ("http://one:11434", ["http://one:11434"], "http://one:11434"),
+        (TWO, TWO, TWO[0]),
+        ([TWO[1]], [TWO[1]], TWO[1]),
+    ],
+)
+def test_an_endpoint_has_one_address_or_several(
+    url: str | list[str], urls: list[str], address: str
+) -> None:
+    endpoint = Endpoint(url=url, model="m")
+    assert (endpoint.urls, endpoint.address) == (urls, address)
+
+
+def test_each_of_several_addresses_has_the_same_settings() -> None:
+    endpoint = Endpoint(url=TWO, model="m", dimensions=4)
+    assert endpoint.each == [Endpoint(url=url, model="m", dimensions=4) for url in TWO]
+
+
+@pytest.mark.parametrize("url", [[], [TWO[0], TWO[0]]])
+def test_a_list_of_addresses_names_one_at_least_and_none_twice(url: list[str]) -> None:
+    with pytest.raises(ValidationError, match="names one at least, and none of them twice"):
+        Endpoint(url=url, model="m")
+
+
+@pytest.mark.parametrize("url", ["auto", "embedded", "alice:secret@host"])
+def test_a_list_holds_addresses_only(url: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Endpoint(url=[TWO[0], url], model="m")
+    assert "secret" not in str(caught.value)
+
+
+def test_secrets_of_several_addresses_are_shown_nowhere() -> None:
+    endpoint = Endpoint(url=TWO, model="m")
+    assert endpoint.masked_urls == ["http://one:11434", "https://two"]
+    assert endpoint.masked_url == "http://one:11434, https://two"
+    assert Endpoint(url=TWO[1], model="m").masked_urls == "https://two"
+    assert "secret" not in repr(endpoint)
+
+
+def test_nothing_stalls_for_longer_than_a_quarter_of_an_hour_unless_that_is_set() -> None:
+    assert Retry().stalled_seconds == 900.0
+    with pytest.raises(ValidationError):
+        Retry(stalled_seconds=0)

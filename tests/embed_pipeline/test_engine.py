@@ -8,7 +8,7 @@ import pytest
 from embed_pipeline import errors
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Endpoint, Retry
-from embed_pipeline.engine import CANARY_TEXTS, find_digest, find_version, inspect
+from embed_pipeline.engine import CANARY_TEXTS, find_version, inspect
 from embed_pipeline.limits import Limits
 from embed_pipeline.tokens import Tokens
 from tests.support.scripted import (
@@ -43,10 +43,12 @@ def test_the_facts_of_an_engine(endpoint: ScriptedEndpoint) -> None:
 def test_the_model_is_loaded_before_its_context_is_asked_for(endpoint: ScriptedEndpoint) -> None:
     inspect(settings(endpoint), ONCE)
     assert [each.path for each in endpoint.exchanges] == [
-        "/api/version",
         "/api/tags",
         "/api/ps",
         "/api/embed",
+        "/api/ps",
+        "/api/version",
+        "/api/tags",
         "/api/show",
         "/api/ps",
         "/api/embed",
@@ -144,17 +146,6 @@ def test_another_server_at_the_address_is_an_error(endpoint: ScriptedEndpoint) -
     endpoint.paths["/api/version"] = Reply(404, b"404 page not found")
     with pytest.raises(errors.NotAnEndpoint, match=r"correct endpoint\.url"):
         inspect(settings(endpoint), ONCE)
-
-
-def test_the_digest_is_that_of_the_model_asked_for(endpoint: ScriptedEndpoint) -> None:
-    models = [
-        {"name": "all-minilm:22m", "digest": "aa"},
-        {"name": "all-minilm:latest", "digest": "bb"},
-    ]
-    endpoint.paths["/api/tags"] = Reply(200, json.dumps({"models": models}).encode())
-    with Client(settings(endpoint), ONCE) as client:
-        assert find_digest(client, settings(endpoint, "ALL-MiniLM")) == "bb"
-        assert find_digest(client, settings(endpoint, "all-minilm:22m")) == "aa"
 
 
 @pytest.mark.parametrize(

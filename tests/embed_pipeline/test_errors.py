@@ -38,7 +38,7 @@ def test_the_described_tree_is_the_tree() -> None:
 
 
 def test_every_endpoint_error_is_transient_or_permanent() -> None:
-    assert len(ENDPOINT_LEAVES) == 14
+    assert len(ENDPOINT_LEAVES) == 18
     for kind in ENDPOINT_LEAVES:
         assert issubclass(kind, errors.TransientError) != issubclass(kind, errors.PermanentError)
 
@@ -53,9 +53,19 @@ def test_a_leaf_survives_pickling_with_its_message(kind: type[EmbedPipelineError
 @pytest.mark.parametrize("kind", ENDPOINT_LEAVES, ids=lambda kind: kind.__name__)
 def test_an_endpoint_error_survives_pickling_with_its_facts(kind: type[EndpointError]) -> None:
     error = kind("what", 503, 2.5)
-    error.attempts = 4
+    error.attempts, error.lost_s, error.throttled_s = 4, 1.5, 0.5
+    error.faults = {"Overloaded": 4}
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
-    assert (copy.message, copy.status, copy.retry_after, copy.attempts) == ("what", 503, 2.5, 4)
+    assert (copy.message, copy.status, copy.retry_after) == ("what", 503, 2.5)
+    assert (copy.attempts, copy.lost_s, copy.throttled_s) == (4, 1.5, 0.5)
+    assert copy.faults == {"Overloaded": 4}
+
+
+def test_a_changed_model_survives_pickling_with_when_it_was_last_the_same() -> None:
+    error = errors.ModelChanged("what")
+    assert error.since is None
+    error.since = 12.5
+    assert pickle.loads(pickle.dumps(error)).since == 12.5  # noqa: S301 (our own bytes)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +85,8 @@ def test_exit_codes(kind: type[EmbedPipelineError], code: int) -> None:
 
 def test_only_these_can_be_one_texts_fault() -> None:
     assert {kind.__name__ for kind in ENDPOINT_LEAVES if kind.scope == "text"} == {
+        "ConnectionLost",
+        "RequestRejected",
         "RequestTimedOut",
         "RunnerCrashed",
         "VectorNotFinite",

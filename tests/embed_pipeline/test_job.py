@@ -121,7 +121,10 @@ def test_an_override_that_is_none_is_refused_without_its_value(
         ("job.batching.max_text=1", "job.batching.max_text: unknown key; did you mean 'max_texts'"),
         ("job.corpus.filse=a", "job.corpus.filse: unknown key; did you mean 'files'?"),
         ("job.output.columms={}", "job.output.columms: unknown key; did you mean 'columns'?"),
-        ("job.retry.zzz=1", "job.retry.zzz: unknown key; known here: attempts, total_seconds"),
+        (
+            "job.retry.zzz=1",
+            "job.retry.zzz: unknown key; known here: attempts, stalled_seconds, total_seconds",
+        ),
     ],
 )
 def test_an_unknown_key_is_refused_at_every_level_with_the_nearest(

@@ -16,7 +16,6 @@ from embed_pipeline.limits import (
     PROBE_WORD,
     Limits,
     find_limits,
-    told_context,
 )
 from embed_pipeline.tokens import Tokens
 from tests.support.scripted import WORDS, Reply, ScriptedEndpoint, error
@@ -60,38 +59,6 @@ def test_the_context_is_the_one_the_server_tells(
     found = find(client, settings)
     assert (found.context, found.context_source) == (512, "server")
     assert True not in [truncate for _, truncate in embeds(endpoint)]
-
-
-def test_the_context_told_of_another_model_is_not_taken(
-    endpoint: ScriptedEndpoint, client: Client, settings: Endpoint
-) -> None:
-    endpoint.models = ["bge-m3:latest"]
-    assert told_context(client, settings) is None
-
-
-@pytest.mark.parametrize("name", ["all-minilm:latest", "library/all-minilm", "ALL-MINILM"])
-def test_the_model_is_found_by_each_of_its_names(
-    endpoint: ScriptedEndpoint, client: Client, settings: Endpoint, name: str
-) -> None:
-    endpoint.models = [name]
-    assert told_context(client, settings) == 256
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply(404, b"404 page not found", {"content-type": "text/plain"}),
-        error(405, "no such method"),
-        Reply(200, b'{"models":null}'),
-        Reply(200, b'{"models":[{"name":"all-minilm","context_length":0}]}'),
-        Reply(200, b"<html>"),
-    ],
-)
-def test_a_context_that_is_not_told_is_none(
-    endpoint: ScriptedEndpoint, client: Client, settings: Endpoint, reply: Reply
-) -> None:
-    endpoint.paths["/api/ps"] = reply
-    assert told_context(client, settings) is None
 
 
 @pytest.mark.parametrize(

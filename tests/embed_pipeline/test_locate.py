@@ -1,6 +1,7 @@
 """Which endpoint a job means."""
 
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -87,3 +88,26 @@ def test_the_embedded_endpoint_serves_no_other_model() -> None:
         "the embedded endpoint serves all-minilm only, not 'nomic-embed-text'; "
         "set endpoint.url to a server that has it"
     )
+
+
+def test_auto_passes_over_a_server_that_breaks_every_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        host, port = listening.getsockname()
+        monkeypatch.setenv("OLLAMA_HOST", f"{host}:{port}")
+
+        def break_off() -> None:
+            connection, _ = listening.accept()
+            connection.close()
+
+        breaking = threading.Thread(target=break_off)
+        breaking.start()
+        with (
+            pytest.raises(errors.ConfigError, match="no server with the model 'nomic-embed-text'"),
+            locate.opened(Endpoint(model="nomic-embed-text")),
+        ):
+            pass
+        breaking.join()

@@ -89,6 +89,12 @@ def test_a_committed_run_s_folder_goes_and_with_it_those_of_dead_runs(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_runs_whose_parts_were_taken_go_as_well(tmp_path: Path) -> None:
+    file(tmp_path / "staging" / OTHER / "data-x-00000.json")
+    clean_up(Run(str(tmp_path), RUN_ID), [Run(str(tmp_path), OTHER)])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_under_way_and_foreign_files_are_left_alone(tmp_path: Path) -> None:
     file(tmp_path / "staging" / RUN_ID / "progress-x.json")
     alive = file(tmp_path / "staging" / OTHER / "progress-y.json")

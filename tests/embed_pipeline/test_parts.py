@@ -116,11 +116,12 @@ def test_origins_are_kept_row_by_row(run: Run) -> None:
 
 
 def test_a_file_is_closed_when_it_is_old_enough(run: Run) -> None:
-    rows = writer(run, itertools.count(0.0, parts.CHECKPOINT_SECONDS / 3))
-    closed = [[part.rows for part in files_of(list(rows.add(row(f"d{n}"))))] for n in range(4)]
-    assert [len(found) for found in closed].count(1) >= 1
+    seconds = [0.0] * 4  # of the writer and its progress file, and of the rows
+    rows = writer(run, itertools.chain(seconds, itertools.count(1.0)), checkpoint_seconds=7)
+    closed = [[part.rows for part in files_of(list(rows.add(row(f"d{n}"))))] for n in range(30)]
+    assert [found for found in closed if found]
     rest = files_of(list(rows.close()))
-    assert sum(map(sum, closed)) + sum(part.rows for part in rest) == 4
+    assert sum(map(sum, closed)) + sum(part.rows for part in rest) == 30
 
 
 def test_a_file_is_closed_when_it_is_large_enough(run: Run) -> None:

@@ -23,7 +23,7 @@ class Text(str):
 
 
 def asked(endpoint: ScriptedEndpoint, *sampled: Sampled, retry: Retry = ONCE) -> object:
-    return recount(sampled, Endpoint(url=endpoint.url, model="m"), retry)
+    return recount(sampled, Endpoint(url=endpoint.url, model="all-minilm"), retry)
 
 
 def row(text: str, count: int, source: TokenCountSource = "verified") -> Sampled:

@@ -29,7 +29,7 @@ BY_WORD = from_model_info(model_info(WORDS))
 
 @pytest.fixture
 def client(endpoint: ScriptedEndpoint) -> Iterator[Client]:
-    with Client(Endpoint(url=endpoint.url, model="m"), Retry(attempts=1)) as found:
+    with Client(Endpoint(url=endpoint.url, model="all-minilm"), Retry(attempts=1)) as found:
         yield found
 
 

@@ -8,13 +8,21 @@ import pytest
 
 from embed_pipeline import errors
 from embed_pipeline.embedder import Embedder
-from embed_pipeline.endpoint import Batching, Endpoint, Retry
+from embed_pipeline.endpoint import Batching, Endpoint, Retry, Timeouts
 from embed_pipeline.outcomes import Effort, Failure, Outcome, Vector
 from embed_pipeline.records import Document
 from embed_pipeline.sizing import Prepared
 from embed_pipeline.stream import Done, EmbedStream
 from embed_pipeline.tokens import Tokens
-from tests.support.scripted import WORDS, Reply, ScriptedEndpoint, Together, error, vector_of
+from tests.support.scripted import (
+    WORDS,
+    Reply,
+    Script,
+    ScriptedEndpoint,
+    Together,
+    error,
+    vector_of,
+)
 
 
 class Watched(Embedder):
@@ -33,8 +41,11 @@ class Watched(Embedder):
 class Stream:
     """Hold a stream, its embedder, and what it let be observed."""
 
-    def __init__(self, endpoint: ScriptedEndpoint, batching: Batching, tokens: Tokens) -> None:
-        settings = Endpoint(url=endpoint.url, model="m")
+    def __init__(
+        self, endpoint: ScriptedEndpoint, batching: Batching, tokens: Tokens, read: float
+    ) -> None:
+        timeouts = Timeouts(read=read)
+        settings = Endpoint(url=endpoint.url, model="all-minilm", timeouts=timeouts)
         self.embedder = Watched(settings, batching, Retry(attempts=1), tokens)
         self.embedder.futures, self.embedder.under_way = [], []
         self.observed: list[tuple[int, Effort]] = []
@@ -63,8 +74,8 @@ def opened(endpoint: ScriptedEndpoint) -> Iterator[Opener]:
     """Return a function that opens a stream with these settings of batching and tokens."""
     streams: list[Stream] = []
 
-    def start(tokens: Tokens | None = None, **batching: int) -> Stream:
-        streams.append(Stream(endpoint, Batching(**batching), tokens or Tokens()))
+    def start(tokens: Tokens | None = None, read: float = 120.0, **batching: int) -> Stream:
+        streams.append(Stream(endpoint, Batching(**batching), tokens or Tokens(), read))
         return streams[-1]
 
     yield start
@@ -216,6 +227,53 @@ def test_what_concerns_every_text_ends_the_stream(
     stream.add("a")
     with pytest.raises(errors.Unauthorized):
         list(stream.stream.finish())
+
+
+def refusing(text: str) -> Script:
+    """Return a script that refuses every request with this text, whoever asks."""
+    return lambda texts: error(401, "unauthorized") if text in texts else None
+
+
+def test_after_an_error_what_is_done_is_given_out_in_order(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.script = refusing("c")
+    stream = opened(max_texts=2, in_flight=1)
+    done = [one for text in ("a", "b", "c", "d") for one in stream.add(text)]
+    with pytest.raises(errors.Unauthorized):
+        list(stream.stream.finish())
+    done += stream.stream.rest()
+    assert [one.document.text for one in done] == ["a", "b"]
+    assert vectors(done) == [vector_of("a").tolist(), vector_of("b").tolist()]
+    assert list(stream.stream.rest()) == []
+
+
+def test_after_an_error_what_is_under_way_is_waited_for_and_what_is_buffered_is_not_sent(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.script = refusing("a")
+    stream = opened(max_texts=1, in_flight=3)
+    for text in ("a", "b", "c"):
+        stream.add(text)
+    with pytest.raises(errors.Unauthorized):
+        stream.add("d")
+    done = list(stream.stream.rest())
+    assert [one.document.text for one in done] == ["b", "c", "d"]
+    assert [one.tag for one in done] == [2, 3, 4]
+    assert sorted(endpoint.texts) == ["a", "b", "c", "d"]
+    assert sum(results for results, _ in stream.observed) == 3
+
+
+def test_what_hangs_makes_the_next_requests_smaller(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    endpoint.script = lambda texts: (
+        (lambda _: endpoint.stopping.wait(30)) if len(texts) > 2 else None
+    )
+    stream = opened(max_texts=4, in_flight=1, read=0.5)
+    done = stream.all([f"text {number}" for number in range(12)])
+    assert None not in vectors(done)
+    assert [len(texts) for texts in in_turn(endpoint) if len(texts) > 2] == [4, 4]
 
 
 VERSION_OF_ONE_THAT_PADS = Reply(200, b'{"version": "0.30.0-embedded.0.1.0"}')

@@ -151,3 +151,18 @@ def test_a_file_cut_short_is_named(tmp_path: Path, weights: Weights) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tokens\.tokenizer: cannot read .*/missing\.json"):
         read_tokenizer(str(tmp_path / "missing.json"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("The  Sky", "the sky", True),
+        ("café", "cafe", True),
+        ("the sky", "the sea", False),
+        ("the sky", "sky the", False),
+    ],
+)
+def test_two_texts_are_the_same_where_their_tokens_are(
+    own: ModelTokenizer, one: str, other: str, same: bool
+) -> None:
+    assert own.same(one, other) is same

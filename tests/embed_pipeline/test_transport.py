@@ -259,11 +259,11 @@ def test_nobody_listening_is_a_failed_connection(closed_port: int) -> None:
         pytest.param(lambda connection: connection.sendall(b"?\r\n\r\n"), id="not HTTP"),
     ],
 )
-def test_a_connection_that_ends_before_the_answer_is_a_failed_connection(
+def test_a_connection_that_ends_before_the_answer_is_a_lost_connection(
     endpoint: ScriptedEndpoint, action: Callable[[socket.socket], object]
 ) -> None:
     endpoint.script = lambda _: action
-    with transport(endpoint) as found, pytest.raises(errors.ConnectionFailed):
+    with transport(endpoint) as found, pytest.raises(errors.ConnectionLost, match="broke"):
         ask(found)
 
 
@@ -335,33 +335,33 @@ def test_an_answer_that_cannot_be_decompressed_is_a_wrong_answer(
 # The exceptions of httpx
 
 HTTPX = {
-    "CloseError": errors.ConnectionFailed,
+    "CloseError": errors.ConnectionLost,
     "ConnectError": errors.ConnectionFailed,
     "ConnectTimeout": errors.ConnectionFailed,
-    "CookieConflict": errors.ConnectionFailed,
+    "CookieConflict": errors.ConnectionLost,
     "DecodingError": errors.WrongAnswer,
-    "HTTPError": errors.ConnectionFailed,
-    "HTTPStatusError": errors.ConnectionFailed,
+    "HTTPError": errors.ConnectionLost,
+    "HTTPStatusError": errors.ConnectionLost,
     "InvalidURL": errors.NotAnEndpoint,
     "LocalProtocolError": errors.RequestRejected,
-    "NetworkError": errors.ConnectionFailed,
+    "NetworkError": errors.ConnectionLost,
     "PoolTimeout": errors.ConnectionFailed,
-    "ProtocolError": errors.ConnectionFailed,
+    "ProtocolError": errors.ConnectionLost,
     "ProxyError": errors.ConnectionFailed,
-    "ReadError": errors.ConnectionFailed,
+    "ReadError": errors.ConnectionLost,
     "ReadTimeout": errors.RequestTimedOut,
-    "RemoteProtocolError": errors.ConnectionFailed,
-    "RequestError": errors.ConnectionFailed,
-    "RequestNotRead": errors.ConnectionFailed,
-    "ResponseNotRead": errors.ConnectionFailed,
-    "StreamClosed": errors.ConnectionFailed,
-    "StreamConsumed": errors.ConnectionFailed,
-    "StreamError": errors.ConnectionFailed,
+    "RemoteProtocolError": errors.ConnectionLost,
+    "RequestError": errors.ConnectionLost,
+    "RequestNotRead": errors.ConnectionLost,
+    "ResponseNotRead": errors.ConnectionLost,
+    "StreamClosed": errors.ConnectionLost,
+    "StreamConsumed": errors.ConnectionLost,
+    "StreamError": errors.ConnectionLost,
     "TimeoutException": errors.RequestTimedOut,
     "TooManyRedirects": errors.NotAnEndpoint,
-    "TransportError": errors.ConnectionFailed,
+    "TransportError": errors.ConnectionLost,
     "UnsupportedProtocol": errors.NotAnEndpoint,
-    "WriteError": errors.ConnectionFailed,
+    "WriteError": errors.ConnectionLost,
     "WriteTimeout": errors.RequestTimedOut,
 }
 
@@ -373,6 +373,17 @@ def test_every_public_exception_of_httpx_is_accounted_for() -> None:
         if issubclass(kind, Exception)
     }
     assert public == set(HTTPX)
+
+
+def descendants(kind: type[Exception]) -> set[type[Exception]]:
+    """Return a class with all classes below it."""
+    return {kind}.union(*map(descendants, kind.__subclasses__()))
+
+
+def test_every_exception_httpx_may_raise_is_accounted_for() -> None:
+    roots = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
+    raised = set().union(*map(descendants, roots))
+    assert {kind.__name__ for kind in raised} == set(HTTPX) - {"CookieConflict"}
 
 
 @pytest.mark.parametrize("name", HTTPX)

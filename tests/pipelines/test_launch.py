@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,9 +16,14 @@ import pytest
 import yaml
 
 from embed_pipeline import errors
+from embed_pipeline.engine import CANARY_TEXTS
+from embed_pipeline.job import load
 from embed_pipeline.manifest import read_manifest
-from embed_pipeline.pipelines.launch import told
-from tests.support.scripted import WORDS, ScriptedEndpoint, error
+from embed_pipeline.pipelines.execution import told
+from embed_pipeline.pipelines.launch import run_job
+from embed_pipeline.pipelines.terminal import Terminal
+from embed_pipeline.verify import verify
+from tests.support.scripted import WORDS, Script, ScriptedEndpoint, error, vector_of
 
 ROOT = Path(__file__).parent.parent.parent
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -29,7 +35,7 @@ class Job:
     def __init__(self, folder: Path, endpoint: ScriptedEndpoint) -> None:
         self.out = folder / "out"
         self.corpus = folder / "corpus.jsonl"
-        self._file = folder / "job.yaml"
+        self.file = folder / "job.yaml"
         self._environ = {**os.environ, "OLLAMA_HOST": endpoint.url}
         self.settings: dict[str, Any] = {
             "corpus": {"files": str(self.corpus)},
@@ -42,8 +48,8 @@ class Job:
         self.corpus.write_text("".join(json.dumps(one) + "\n" for one in found))
 
     def start(self, *flags: str, within: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
-        self._file.write_text(yaml.safe_dump({"job": self.settings}))
-        command = [sys.executable, "-m", "embed_pipeline", "run", str(self._file), *flags]
+        self.file.write_text(yaml.safe_dump({"job": self.settings}))
+        command = [sys.executable, "-m", "embed_pipeline", "run", str(self.file), *flags]
         return subprocess.Popen(
             [*within, *command],
             cwd=ROOT,
@@ -325,6 +331,7 @@ def test_a_full_disk_ends_the_job_and_says_where(job: Job) -> None:
         _, said = process.communicate(timeout=100)
     assert process.returncode == 1, said
     assert "No space left on device" in said
+    assert "make room there and run the job again; nothing is published" in said
     assert str(disk / "out" / "staging") in said
     assert "Traceback" not in said
 
@@ -344,10 +351,286 @@ def test_other_errors_keep_their_last_line() -> None:
 def test_a_full_disk_is_told_from_a_runner_s_text_as_well() -> None:
     found = told(RuntimeError("Traceback ...\nOSError: [Errno 28] No space left on device: /o"))
     assert isinstance(found, errors.DatasetError)
-    assert str(found).startswith("[Errno 28] No space left on device: /o; nothing is published")
+    assert str(found).startswith("[Errno 28] No space left on device: /o; make room there and run")
 
 
 def test_a_full_disk_is_told_with_the_path() -> None:
     found = told(OSError(28, "No space left on device: /out/staging/x.parquet [while running 'W']"))
     assert isinstance(found, errors.DatasetError)
-    assert "No space left on device: /out/staging/x.parquet; nothing is published" in str(found)
+    assert "No space left on device: /out/staging/x.parquet; make room there" in str(found)
+
+
+def large(job: Job, count: int = 3_000) -> None:
+    """Give a job texts of which a thousand fill a part file."""
+    job.settings["output"]["file_mb"] = 1
+    job.documents(
+        *({"id": f"d{n}", "text": f"<{n}> {Random(n).randbytes(900).hex()}"} for n in range(count))
+    )
+
+
+def sent(endpoint: ScriptedEndpoint) -> list[str]:
+    """Return the texts of documents that were sent."""
+    return [text for text in endpoint.texts if text not in CANARY_TEXTS]
+
+
+def at(number: int, act: Callable[[], None]) -> Script:
+    """Return a script that acts when a document comes."""
+
+    def script(texts: list[str]) -> None:
+        if any(text.startswith(f"<{number}>") for text in texts):
+            act()
+
+    return script
+
+
+def stopped(
+    job: Job, endpoint: ScriptedEndpoint, number: signal.Signals, place: int = 2_500
+) -> tuple[int, str]:
+    """Run a job that gets a signal when a document is sent."""
+    started: list[subprocess.Popen[str]] = []
+    endpoint.script = at(place, lambda: started[0].send_signal(number))
+    with job.start() as process:
+        started.append(process)
+        _, said = process.communicate(timeout=100)
+    endpoint.script = lambda _: None
+    return process.returncode, said
+
+
+def test_a_job_that_was_killed_goes_on_where_its_last_whole_file_ends(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    large(job)
+    assert stopped(job, endpoint, signal.SIGKILL)[0] == -signal.SIGKILL
+    assert not (job.out / "manifest.json").exists()
+    before = set(sent(endpoint))
+    endpoint.requests.clear()
+    code, said = job.run()
+    assert code == 0, said
+    assert "reusing 2,000 vectors of run " in said
+    assert len(before.intersection(sent(endpoint))) < 1_000
+    assert len(sent(endpoint)) == 1_000
+    assert job.ids == [f"d{n}" for n in range(3_000)]
+    vectors = pq.read_table(job.out / "data", columns=["text", "vector"])
+    for row in vectors.slice(1_990, 20).to_pylist():
+        assert row["vector"] == vector_of(row["text"]).tolist()
+    assert sorted(path.name for path in job.out.iterdir()) == ["data", "manifest.json"]
+    counts = read_manifest(str(job.out)).counts
+    assert (counts.documents, counts.rows, counts.duplicates_dropped) == (3_000, 3_000, 0)
+    assert verify(str(job.out), read_manifest(str(job.out))).problems == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_done_before_a_signal_is_not_done_again(
+    job: Job, endpoint: ScriptedEndpoint, number: signal.Signals
+) -> None:
+    large(job)
+    code, said = stopped(job, endpoint, number)
+    assert code == 128 + number
+    assert "vectors are kept, and the next run of this job reuses them" in said
+    done = len(sent(endpoint))
+    code, said = job.run()
+    assert code == 0, said
+    assert job.ids == [f"d{n}" for n in range(3_000)]
+    assert len(sent(endpoint)) == len(set(sent(endpoint))) == 3_000
+    assert f"reusing {done:,} vectors" in said
+
+
+def test_a_run_that_goes_on_can_be_gone_on_with(job: Job, endpoint: ScriptedEndpoint) -> None:
+    large(job, 4_500)
+    assert stopped(job, endpoint, signal.SIGKILL)[0] == -signal.SIGKILL
+    assert stopped(job, endpoint, signal.SIGKILL, 4_200)[0] == -signal.SIGKILL
+    endpoint.requests.clear()
+    code, said = job.run()
+    assert code == 0, said
+    assert said.count("reusing 2,000 vectors of run ") == 2
+    assert len(sent(endpoint)) == 500
+    assert job.ids == [f"d{n}" for n in range(4_500)]
+    assert not (job.out / "staging").exists()
+
+
+def test_fresh_embeds_everything(job: Job, endpoint: ScriptedEndpoint) -> None:
+    job.settings["tokens"] = {"recount": 0}
+    job.settings["endpoint"]["url"] = endpoint.url
+    endpoint.script = lambda texts: error(401, "no") if "text 70" in texts else None
+    assert job.run()[0] == 1
+    endpoint.script = lambda _: None
+    endpoint.requests.clear()
+    assert run_job(load(job.file), (), Terminal(quiet=True), fresh=True) == 0
+    assert len(sent(endpoint)) == 100
+
+
+def test_an_error_keeps_what_was_done(job: Job, endpoint: ScriptedEndpoint) -> None:
+    large(job)
+    unauthorized = error(401, "no")
+    endpoint.script = lambda texts: (
+        unauthorized if any(text.startswith("<2500>") for text in texts) else None
+    )
+    code, said = job.run()
+    assert code == 1
+    assert "401 no" in said
+    assert "vectors are kept, and the next run of this job reuses them" in said
+    endpoint.script = lambda _: None
+    code, said = job.run()
+    assert (code, sorted(job.ids)) == (0, sorted(f"d{n}" for n in range(3_000))), said
+    again = len(sent(endpoint)) - len(set(sent(endpoint)))
+    assert again <= 3 * 32  # what was under way when the error came
+
+
+def test_a_text_that_failed_for_good_is_not_sent_again(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    crash = error(400, 'do embedding request: Post "http://127.0.0.1:1/embedding": EOF')
+    no = error(401, "no")
+    endpoint.script = lambda texts: (
+        crash if "text 5" in texts else no if "text 99" in texts else None
+    )
+    job.settings["batching"] = {"max_texts": 4}
+    assert job.run()[0] == 1
+    endpoint.script = lambda _: None
+    endpoint.requests.clear()
+    code, said = job.run()
+    assert code == 0, said
+    assert "text 5" not in endpoint.texts
+    (failed,) = pq.read_table(job.out / "failures").to_pylist()
+    assert (failed["id"], failed["kind"], failed["line"]) == ("d5", "RunnerCrashed", 6)
+    assert failed["attributes"] == '{"n":5}'
+    assert sorted(job.ids) == sorted(f"d{n}" for n in range(100) if n != 5)
+
+
+def test_pieces_are_reused(job: Job, endpoint: ScriptedEndpoint) -> None:
+    endpoint.vocabulary, endpoint.context, endpoint.told_context = WORDS, 40, 40
+    job.settings["tokens"] = {"on_too_long": "chunk", "recount": 0}
+    job.settings["batching"] = {"max_texts": 1}
+    job.documents(
+        *({"id": f"d{d}", "text": " ".join(f"{d}-{n}" for n in range(30))} for d in range(9))
+    )
+    endpoint.script = lambda texts: error(401, "no") if "8-0" in texts[0] else None
+    assert job.run()[0] == 1
+    endpoint.script = lambda _: None
+    code, said = job.run()
+    assert code == 0, said
+    assert "reusing " in said
+    assert len(sent(endpoint)) - len(set(sent(endpoint))) <= 3
+    counts = read_manifest(str(job.out)).counts
+    assert counts.chunked_documents == 9
+    assert counts.documents == counts.rows == len(set(sent(endpoint)))
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("first", 1), ("last", 3)])
+def test_repeated_ids_are_reused_each_for_itself(
+    job: Job, endpoint: ScriptedEndpoint, policy: str, kept: int
+) -> None:
+    job.settings["tokens"] = {"recount": 0}
+    job.settings["corpus"]["on_duplicate"] = policy
+    job.settings["batching"] = {"max_texts": 1, "in_flight": 1}
+    job.documents(
+        {"id": "a", "text": "same", "n": 1},
+        {"id": "b", "text": "other", "n": 2},
+        {"id": "a", "text": "same", "n": 3},
+        {"id": "c", "text": "end", "n": 4},
+    )
+    endpoint.script = lambda texts: error(401, "no") if "end" in texts else None
+    code, said = job.run()
+    assert (code, "3 vectors are kept" in said) == (1, True), said
+    endpoint.script = lambda _: None
+    code, said = job.run()
+    assert code == 0, said
+    assert "reusing 3 vectors" in said
+    rows = pq.read_table(job.out / "data").to_pylist()
+    assert sorted((row["id"], row["n"]) for row in rows) == [("a", kept), ("b", 2), ("c", 4)]
+    counts = read_manifest(str(job.out)).counts
+    assert (counts.documents, counts.duplicates_dropped) == (4, 1)
+
+
+def test_without_texts_repeated_ids_reuse_nothing_and_it_is_said(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    job.settings["corpus"]["on_duplicate"] = "first"
+    job.settings["output"]["text"] = "drop"
+    endpoint.script = lambda texts: error(401, "no") if "text 99" in texts else None
+    assert job.run()[0] == 1
+    endpoint.script = lambda _: None
+    code, said = job.run()
+    assert code == 0, said
+    assert "nothing of earlier runs is reused: without texts" in said
+
+
+def test_where_another_model_answers_nothing_is_reused(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    job.settings["tokens"] = {"recount": 0}
+    endpoint.script = lambda texts: error(401, "no") if "text 99" in texts else None
+    assert job.run()[0] == 1
+    endpoint.script = lambda _: None
+    endpoint.told_context = endpoint.context = 128
+    endpoint.requests.clear()
+    code, said = job.run()
+    assert code == 0, said
+    assert "nothing of run" in said
+    assert len(sent(endpoint)) == 100
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_an_output_that_may_not_be_written_any_more_ends_the_job(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    large(job)
+    endpoint.script = at(1_500, lambda: next((job.out / "staging").iterdir()).chmod(0o500))
+    code, said = job.run()
+    assert code == 1
+    assert "mend the permissions" in said
+
+
+def test_an_output_that_vanishes_ends_the_job_and_says_so(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    large(job)
+    endpoint.script = at(1_500, lambda: shutil.rmtree(job.out))
+    code, said = job.run()
+    assert code == 1, said
+    assert "somebody has deleted it while the job ran; run the job again" in said
+    assert "Traceback" not in said
+    endpoint.script = lambda _: None
+    code, said = job.run()
+    assert (code, job.ids) == (0, [f"d{n}" for n in range(3_000)]), said
+
+
+def test_a_worker_process_that_dies_ends_the_job(job: Job, endpoint: ScriptedEndpoint) -> None:
+    large(job)
+    started: list[subprocess.Popen[str]] = []
+    endpoint.script = at(2_500, lambda: kill_worker(started[0].pid))
+    with job.start(*TWO_PROCESSES) as process:
+        started.append(process)
+        _, said = process.communicate(timeout=100)
+    assert process.returncode == 1, said
+    assert "a worker process died" in said
+    assert "nothing is published" in said
+    endpoint.script = lambda _: None
+    code, said = job.run()
+    assert (code, sorted(job.ids)) == (0, sorted(f"d{n}" for n in range(3_000))), said
+
+
+def kill_worker(launcher: int) -> None:
+    """Kill one process of Beam's that a launcher has started."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(launcher)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    workers = [line for line in listed.stdout.splitlines() if "sdk_worker" in line]
+    os.kill(int(workers[0].split()[0]), signal.SIGKILL)
+
+
+def test_where_nothing_succeeds_nothing_is_published(job: Job, endpoint: ScriptedEndpoint) -> None:
+    job.documents({"id": "a", "text": "poison one"}, {"id": "b", "text": "poison two"})
+    crash = error(400, 'do embedding request: Post "http://127.0.0.1:1/embedding": EOF')
+    endpoint.script = lambda texts: crash if any("poison" in text for text in texts) else None
+    code, said = job.run()
+    assert code == 1
+    assert "not one text has got a vector: 2 have failed at the endpoint, 2 of them with" in said
+    assert "RunnerCrashed" in said
+    assert not (job.out / "manifest.json").exists()
+    endpoint.script = lambda _: None
+    assert job.run()[0] == 0
+    assert job.ids == ["a", "b"]

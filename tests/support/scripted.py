@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from embed_pipeline.batch_checks import FEW_TEXTS
 from embed_pipeline.limits import PLAIN_TEXTS
 
 DIMENSION = 8
@@ -81,12 +82,14 @@ class ScriptedEndpoint:
         loading: The answers to the first load-only requests.
         paths: Answers to other paths, instead of the usual ones.
         exchanges: Every request of every path, in order of arrival.
+        connections: Those that are open.
         stopping: Set when the server is to end; a stalling script waits for it.
         requests: The embed requests' bodies, in order of arrival; load-only ones, and those that
             find out what bounds a text, left out.
         headers: Each embed request's headers.
         loads: How many load-only requests came.
         models: What `/api/tags` lists.
+        digest: Their digest.
         expires_at: The expiry `/api/ps` tells once the model is loaded.
         context: Tokens the model reads.
         told_context: What `/api/ps` tells of that; None: nothing.
@@ -95,6 +98,8 @@ class ScriptedEndpoint:
         vocabulary: The pieces of a WordPiece tokenizer that `/api/show` tells; None: no such path.
         counts: What it counts for a text.
         tells_count: Whether its answers say what it counted.
+        scripts_check: Whether `script` answers, and `requests` lists, the short check of a run's
+            start, too.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -107,6 +112,7 @@ class ScriptedEndpoint:
         self.headers: list[dict[str, str]] = []
         self.loads = 0
         self.models = ["all-minilm:latest"]
+        self.digest = DIGEST
         self.expires_at = "2000-01-01T00:00:00Z"
         self.context = 256
         self.told_context: int | None = 256
@@ -115,13 +121,21 @@ class ScriptedEndpoint:
         self.vocabulary: list[str] | None = None
         self.counts: Callable[[str], int] = tokens_of
         self.tells_count = True
+        self.scripts_check = False
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._tls = tls
+        self.connections: set[socket.socket] = set()
+        self._listen(0)
         scheme = "http" if tls is None else "https"
         self.url = f"{scheme}://127.0.0.1:{self._server.server_port}"
+
+    def _listen(self, port: int) -> None:
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", port), type("Handler", (_Handler,), {"endpoint": self})
+        )
+        self._server.daemon_threads = True
+        if self._tls is not None:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
@@ -131,6 +145,19 @@ class ScriptedEndpoint:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def go_down(self) -> None:
+        """Stop listening, and cut every connection."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        for connection in tuple(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def come_back(self) -> None:
+        """Listen at the same address again."""
+        self._listen(self._server.server_port)
 
     @property
     def texts(self) -> list[str]:
@@ -160,7 +187,9 @@ class ScriptedEndpoint:
             loaded["context_length"] = self.told_context
         found: dict[str, dict[str, Any]] = {
             "/api/version": {"version": "0.0.0-scripted"},
-            "/api/tags": {"models": [{"name": name, "digest": DIGEST} for name in self.models]},
+            "/api/tags": {
+                "models": [{"name": name, "digest": self.digest} for name in self.models]
+            },
             "/api/ps": {"models": [loaded]},
         }
         if self.vocabulary is not None:
@@ -178,7 +207,7 @@ class ScriptedEndpoint:
                     return self.loading.pop(0)
                 return _json({"model": body["model"], "embeddings": []})
             scripted = None
-            if not _finds_limits(texts):
+            if not _finds_limits(texts) and (self.scripts_check or not _checks(texts)):
                 self.requests.append(body)
                 self.headers.append(headers)
                 scripted = self.script(texts)
@@ -200,6 +229,11 @@ class ScriptedEndpoint:
 def _finds_limits(texts: list[str]) -> bool:
     """Tell whether a request only finds out what bounds a text."""
     return texts == list(PLAIN_TEXTS) or (len(texts) == 1 and set(texts[0]) == {"a", " "})
+
+
+def _checks(texts: list[str]) -> bool:
+    """Tell whether a request is of the short check at the start of a run."""
+    return set(texts) <= set(FEW_TEXTS)
 
 
 def model_info(vocabulary: list[str]) -> dict[str, Any]:
@@ -264,36 +298,45 @@ def _json(found: dict[str, Any]) -> Reply:
     return Reply(200, json.dumps(found).encode(), {"content-type": "application/json"})
 
 
-def _handler(endpoint: ScriptedEndpoint) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+class _Handler(BaseHTTPRequestHandler):
+    """Answer as its endpoint says."""
 
-        def do_GET(self) -> None:
-            self._reply(b"")
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    endpoint: ScriptedEndpoint
 
-        def do_POST(self) -> None:
-            self._reply(self.rfile.read(int(self.headers.get("content-length", 0))))
+    def setup(self) -> None:
+        super().setup()
+        self.endpoint.connections.add(self.connection)
 
-        def _reply(self, body: bytes) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            found = json.loads(body) if body else {}
-            reply = endpoint.answer(self.path, found, headers)
-            if not isinstance(reply, Reply):
-                reply(self.connection)
-                self.close_connection = True
-                return
-            self.send_response(reply.status)
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(reply.body)))
-            self.end_headers()
-            self.wfile.write(reply.body)
+    def finish(self) -> None:
+        self.endpoint.connections.discard(self.connection)
+        with suppress(OSError):  # the connection may have been cut
+            super().finish()
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    def do_GET(self) -> None:
+        self._reply(b"")
 
-    return Handler
+    def do_POST(self) -> None:
+        self._reply(self.rfile.read(int(self.headers.get("content-length", 0))))
+
+    def _reply(self, body: bytes) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        found = json.loads(body) if body else {}
+        reply = self.endpoint.answer(self.path, found, headers)
+        if not isinstance(reply, Reply):
+            reply(self.connection)
+            self.close_connection = True
+            return
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 @contextmanager

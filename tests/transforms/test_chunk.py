@@ -264,6 +264,22 @@ def test_several_threads_of_workers_lose_nothing(
 def test_once_a_stop_is_asked_for_no_further_piece_is_passed_on(
     endpoint: ScriptedEndpoint, tokens: Tokens, tmp_path: Path
 ) -> None:
-    interrupt.request_stop(15)
-    found = run(tmp_path, [Document("d", WORDS * 20)], ChunkText(*how(endpoint, tokens)))
+    def stop_at(document: Document) -> Document:
+        interrupt.request_stop(15)
+        return document
+
+    def stop(documents: Any) -> Any:
+        return documents | beam.Map(stop_at)
+
+    step = ChunkText(*how(endpoint, tokens))
+    found = run(tmp_path, [Document("d", WORDS * 20)], step, stop)
     assert found["documents"] == []
+
+
+def test_a_stop_before_the_start_is_the_stop(
+    endpoint: ScriptedEndpoint, tokens: Tokens, tmp_path: Path
+) -> None:
+    interrupt.request_stop(15)
+    with pytest.raises(Exception, match="stopped while waiting for the endpoint"):
+        run(tmp_path, [Document("d", WORDS)], ChunkText(*how(endpoint, tokens)))
+    assert endpoint.exchanges == []

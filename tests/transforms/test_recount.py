@@ -12,14 +12,20 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.recount import Sampled
 from embed_pipeline.transforms.recount import Recount
-from tests.support.scripted import ScriptedEndpoint
+from tests.support.scripted import DIGEST, ScriptedEndpoint, scripted
 
 FIRST = [Sampled(1, "one", 3, "verified"), Sampled(4, "one two three", 9, "verified")]
 SECOND = [Sampled(2, "one two", 9, "estimated"), Sampled(3, "four five", 4, "estimated")]
 
 
 def run(
-    endpoint: ScriptedEndpoint, folder: Path, count: int, bundles: list[Any], *, windows: bool
+    endpoint: ScriptedEndpoint,
+    folder: Path,
+    count: int,
+    bundles: list[Any],
+    *,
+    windows: bool,
+    further: tuple[str, ...] = (),
 ) -> list[Any]:
     """Run Recount over these samples; return its output."""
     path = folder / "output"
@@ -28,7 +34,7 @@ def run(
         with path.open("ab") as stream:
             pickle.dump(found, stream)
 
-    settings = Endpoint(url=endpoint.url, model="all-minilm")
+    settings = Endpoint(url=[endpoint.url, *further], model="all-minilm")
     with test_pipeline.TestPipeline("FnApiRunner") as pipeline:
         samples = pipeline | beam.Create(bundles, reshuffle=False)
         if windows:
@@ -37,7 +43,8 @@ def run(
                 | beam.Map(lambda one: TimestampedValue(one, one[0].rank * 100))
                 | beam.WindowInto(FixedWindows(10))
             )
-        _ = samples | Recount(settings, Retry(attempts=1), count) | beam.Map(keep)
+        made = pipeline | "Provenance" >> beam.Create([{"digest": DIGEST}], reshuffle=False)
+        _ = samples | Recount(settings, Retry(attempts=1), count, made) | beam.Map(keep)
     found = []
     with path.open("rb") as stream:
         while stream.peek(1):
@@ -59,11 +66,31 @@ def test_the_lowest_ranks_of_all_bundles_are_sent_alone(
     ]
 
 
-def test_a_count_of_none_sends_nothing(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+def test_a_count_of_none_sends_no_text(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
     assert run(endpoint, tmp_path, 0, [FIRST, SECOND], windows=False) == [{}]
-    assert endpoint.exchanges == []
+    assert endpoint.texts == []
 
 
-def test_no_samples_send_nothing(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+def test_no_samples_send_no_text(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
     assert run(endpoint, tmp_path, 100, [], windows=False) == [{}]
-    assert endpoint.exchanges == []
+    assert endpoint.texts == []
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_model_that_is_not_the_one_of_the_start_fails_the_job_before_a_text_is_sent(
+    endpoint: ScriptedEndpoint, tmp_path: Path, count: int
+) -> None:
+    endpoint.digest = "e2" * 32
+    with pytest.raises(Exception, match=r"has the digest e2e2e2e2e2e2 .*d1d1d1d1d1d1"):
+        run(endpoint, tmp_path, count, [FIRST, SECOND], windows=False)
+    assert endpoint.texts == []
+
+
+@pytest.mark.xfail(strict=True, reason="the final look is at one address only")
+def test_the_model_of_every_address_is_looked_at(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    with scripted() as other:
+        other.digest = "e2" * 32
+        with pytest.raises(Exception, match=f"{other.url} has the digest e2e2e2e2e2e2"):
+            run(endpoint, tmp_path, 0, [], windows=False, further=(other.url,))

@@ -17,15 +17,26 @@ from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from moto.server import ThreadedMotoServer
 
+from embed_pipeline import resume
+from embed_pipeline.done import Keying
 from embed_pipeline.endpoint import Batching, Endpoint
 from embed_pipeline.errors import ConfigError, RefusedError, Unauthorized
+from embed_pipeline.files import find
 from embed_pipeline.kept import find_kept
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import check_free
-from embed_pipeline.pipelines.launch import told
+from embed_pipeline.parts import RowWriter
+from embed_pipeline.pipelines.execution import told
+from embed_pipeline.records import Document
+from embed_pipeline.schema import Layout
+from embed_pipeline.staging import Run
 from embed_pipeline.transforms.embed import EmbedText
+from embed_pipeline.transforms.read import ReadResult
+from embed_pipeline.transforms.resume import SkipDone
 from embed_pipeline.transforms.write import WriteDataset
+from embed_pipeline.verify import verify
+from tests.support.rows import made_by, row
 from tests.support.scripted import DIGEST, ScriptedEndpoint, error, vector_of
 
 DOCUMENTS = [{"id": f"d{n}", "text": f"text {n}", "n": n} for n in range(100)]
@@ -192,3 +203,39 @@ def test_a_dataset_on_an_object_store(endpoint: ScriptedEndpoint, bucket: str) -
     names = sorted(one["Key"] for one in listed if not one["Key"].endswith("/"))
     assert (first.counts.rows, second.counts.rows) == (100, 10)
     assert names == ["out/" + second.data[0].path, "out/manifest.json"]
+
+
+@pytest.mark.parametrize("place", ["bucket", "tmp_path"])
+def test_what_a_run_has_left_is_published_by_the_next(
+    endpoint: ScriptedEndpoint, request: pytest.FixtureRequest, place: str
+) -> None:
+    out = str(request.getfixturevalue(place))
+    job = {"inputs": ["f"]}
+    documents = [Document(f"d{n}", f"text {n}", {"n": n}, "f", n + 1) for n in range(100)]
+    layout = Layout(Output(path=out), 8, {"n": "int64"})
+    first = Run(out, "20260101T000000Z-aaaaaa")
+    resume.begin(first, job, DIGEST)
+    writer = RowWriter(first, layout, made_by())
+    for one in documents[:60]:
+        writer.add(row(one.id, one.text, attributes=one.attributes, source="f", line=one.line))
+    writer.close()
+    orphan = RowWriter(first, layout, made_by())  # of a bundle that was repeated
+    orphan.add(row("d7", "text 7", attributes={"n": 7}, source="f", line=8))
+    orphan.close()
+    left = resume.candidates(out, job, DIGEST)
+    reused = resume.choose(left, made_by(), Keying(layout, whole=False))
+    assert reused is not None
+    run = Run(out, "20260102T000000Z-bbbbbb")
+    resume.begin(run, job, DIGEST)
+    where = Endpoint(url=endpoint.url, model="all-minilm")
+    with TestPipeline("FnApiRunner") as p:
+        found = p | "Documents" >> beam.Create(documents, reshuffle=False)
+        unread = p | "Unread" >> beam.Create([], reshuffle=False)
+        skipped = ReadResult(found, unread) | SkipDone(reused)
+        embedded = skipped.joined(skipped.rest | EmbedText(where))
+        _ = embedded | WriteDataset(out, attributes={"n": "int64"}, run=run, reused=reused)
+    manifest = read_manifest(out)
+    assert (manifest.counts.documents, manifest.counts.rows) == (100, 100)
+    assert manifest.provenance == made_by()
+    assert verify(out, manifest).problems == []
+    assert not [one for one in find(out) if "/staging/" in one.path]

@@ -1,0 +1,239 @@
+"""Going on where earlier runs of the same job have stopped: their whole part files are reused.
+
+A run says in `run.json` what it is. A part file is whole once its note stands beside it in the
+staging folder; so what a run that was killed has left is told apart without reading it.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from embed_pipeline import files
+from embed_pipeline.done import Keying
+from embed_pipeline.errors import RefusedError
+from embed_pipeline.kept import identity
+from embed_pipeline.locations import name
+from embed_pipeline.made_with import check_same_engine
+from embed_pipeline.parts import PartFile
+from embed_pipeline.progress import Progress, ProgressFile, running
+from embed_pipeline.provenance import FOOTER_KEY
+from embed_pipeline.staging import Folder, Run
+
+RUN = "run.json"
+DECIDING = ("dimensions_asked", "options", "truncate", "on_too_long", "prefix", "tokenizer")
+_BLOCK_BYTES = 1 << 20
+
+
+class Left(NamedTuple):
+    """Hold what a run has left.
+
+    Attributes:
+        run: The run.
+        parts: Its whole files of rows.
+        failures: Its whole files of failures.
+    """
+
+    run: Run
+    parts: tuple[PartFile, ...]
+    failures: tuple[PartFile, ...]
+
+
+class Reused(NamedTuple):
+    """Hold what a run takes from earlier ones.
+
+    Attributes:
+        provenance: What made their vectors; it is that of the whole dataset.
+        runs: The runs, whose staging folders go when the dataset is published.
+        parts: Files of rows, which become the dataset's as they are.
+        failures: Files of failures, whose verdicts on texts are reused.
+        keying: How a row's document is known again.
+    """
+
+    provenance: Mapping[str, Any]
+    runs: tuple[Run, ...]
+    parts: tuple[PartFile, ...]
+    failures: tuple[str, ...]
+    keying: Keying
+
+    @property
+    def rows(self) -> int:
+        """Return the rows that are reused."""
+        return sum(part.rows for part in self.parts)
+
+
+def begin(run: Run, job: Mapping[str, Any], digest: str) -> None:
+    """Say what a run is, so that a later one can go on where it stops."""
+    found = {"identity": identity(job), "digest": digest}
+    files.write_bytes(files.join(run.staging, RUN), orjson.dumps(found))
+
+
+def forget(run: Run, since: float | None = None) -> None:
+    """See to it that nothing of a run is reused, or nothing that was written after a time.
+
+    Args:
+        run: The run.
+        since: In seconds since the epoch; None: nothing at all is reused.
+    """
+    path = files.join(run.staging, RUN)
+    found = _run_file(run)
+    if since is not None and found:
+        files.write_bytes(path, orjson.dumps({**found, "until": since}))
+    elif found is not None:
+        files.delete(path)
+
+
+def left(run: Run) -> Left:
+    """Return the files of a run that are whole and not forgotten, in the order of their names."""
+    told = _run_file(run)
+    if told is None:
+        return Left(run, (), ())
+    until = told.get("until", math.inf)
+    sizes = {name(one.path): one.size for one in files.list_folder(run.staging)}
+    for folder in ("data", "failures"):
+        if not files.rename_is_cheap(run.path):
+            listed = files.list_folder(files.join(run.path, folder))
+            sizes |= {name(one.path): one.size for one in listed}
+
+    def whole(folder: Folder) -> tuple[PartFile, ...]:
+        return tuple(
+            part
+            for part in _notes(run, folder)
+            if sizes.get(name(part.path)) == part.bytes
+            and part.closed <= until
+            and (folder == "failures" or name(part.origins) in sizes)
+        )
+
+    return Left(run, whole("data"), whole("failures"))
+
+
+def candidates(path: str, job: Mapping[str, Any], digest: str) -> list[Left]:
+    """Return what runs of this very job and model have left in an output, oldest first.
+
+    Args:
+        path: The dataset's folder.
+        job: What the manifest tells of the job, its input files among it.
+        digest: The model's digest now; "" never matches.
+    """
+    wanted = {"identity": identity(job), "digest": digest}
+    found = []
+    for run in running(path):
+        told = _run_file(run) or {}
+        if digest and {key: told.get(key) for key in wanted} == wanted:
+            what = left(run)
+            found += [what] if what.parts or what.failures else []
+    return found
+
+
+def choose(found: Sequence[Left], made: Mapping[str, Any], keying: Keying) -> Reused | None:
+    """Return what of earlier runs fits into one dataset with what is made now; None: nothing.
+
+    Of parts that share a row, as runs beside each other and repeated bundles leave them, the first
+    is taken.
+
+    Args:
+        found: What they have left.
+        made: The provenance that vectors of this run would have.
+        keying: How a row's document is known again.
+    """
+    chosen: list[PartFile] = []
+    origin: Mapping[str, Any] | None = None
+    seen = np.empty(0, np.uint64)
+    for part in (part for one in found for part in one.parts):
+        told = _provenance(part)
+        if told is None or not (_alike(told, made) if origin is None else told == origin):
+            continue
+        keys = _keys(part, keying)
+        if keys is None:
+            continue
+        places = np.minimum(np.searchsorted(seen, keys), max(0, len(seen) - 1))
+        if len(seen) and (seen[places] == keys).any():
+            continue
+        origin = told
+        chosen.append(part)
+        seen = np.sort(np.concatenate([seen, keys]), kind="stable")
+    failures = tuple(part.path for one in found for part in one.failures if _sound(part))
+    if not chosen and not failures:
+        return None
+    runs = tuple(one.run for one in found)
+    return Reused(origin or made, runs, tuple(chosen), failures, keying)
+
+
+def counted(run: Run, reused: Reused) -> None:
+    """Count what is reused as progress of a run."""
+    tokens = sum(part.tokens for part in reused.parts)
+    ProgressFile(run, "reused", time.monotonic).write(Progress(reused.rows, tokens))
+
+
+def _run_file(run: Run) -> dict[str, Any] | None:
+    """Return what a run says of itself; None where it says nothing."""
+    path = files.join(run.staging, RUN)
+    return _json(files.read_bytes(path)) if files.exists(path) else None
+
+
+def _notes(run: Run, folder: Folder) -> list[PartFile]:
+    """Return what the notes on a run's part files say."""
+    paths = [one.path for one in files.list_folder(run.staging)]
+    ours = [one for one in paths if name(one).startswith(folder) and name(one).endswith(".json")]
+    found = [_json(files.read_bytes(path)) for path in ours]
+    return [PartFile.noted(one) for one in found if one]
+
+
+def _keys(part: PartFile, keying: Keying) -> NDArray[np.uint64] | None:
+    """Return what of its rows' keys tells them apart, sorted; None where that cannot be read."""
+    try:
+        keys = np.sort(keying.read(part)[:, 0])
+    except (OSError, pa.ArrowException):
+        return None
+    return keys if len(keys) == part.rows else None
+
+
+def _provenance(part: PartFile) -> dict[str, Any] | None:
+    """Return what made a part's vectors; None where the file is not as it was written."""
+    if not _sound(part):
+        return None
+    try:
+        with files.open_input(part.path) as stream:
+            content = (pq.read_metadata(stream).metadata or {}).get(FOOTER_KEY.encode())
+    except (OSError, pa.ArrowException):
+        return None
+    return _json(content or b"")
+
+
+def _sound(part: PartFile) -> bool:
+    """Tell whether a file has the bytes that were written, as after a crash it may not."""
+    state = hashlib.sha256()
+    try:
+        with files.open_input_stream(part.path) as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                state.update(block)
+    except OSError:
+        return False
+    return state.hexdigest() == part.sha256
+
+
+def _alike(told: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
+    """Tell whether the vectors of two provenances belong into one dataset."""
+    if any(told.get(key) != made.get(key) for key in DECIDING):
+        return False
+    try:
+        check_same_engine(told, made)
+    except (RefusedError, LookupError, ValueError):
+        return False
+    return True
+
+
+def _json(content: bytes) -> dict[str, Any] | None:
+    """Return a JSON object; None where it is none."""
+    try:
+        found = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,99 @@
+"""Write a bundle's rows and failures into part files."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.typehints.decorators import no_annotations
+from apache_beam.utils.windowed_value import WindowedValue
+
+from embed_pipeline.commit import Target
+from embed_pipeline.failure_parts import FailureWriter
+from embed_pipeline.parts import PartFile, RowWriter
+from embed_pipeline.records import Embedded, Failed
+
+FAILED = "failed"
+
+
+@beam.typehints.with_output_types(PartFile, failed=Failed)
+class WriteRows(beam.DoFn):
+    """Write a bundle's rows into part files; wires `parts.RowWriter`.
+
+    A bundle that fails has no end: what it has written is made whole as the step is torn down, for
+    a later run. It is not among the parts of this one.
+    """
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self._target = target
+        self._writer: RowWriter | None = None
+
+    def start_bundle(self) -> None:
+        """Start without a file."""
+        self._writer = None
+
+    @no_annotations
+    def process(
+        self, row: Embedded, provenance: dict[str, Any]
+    ) -> Iterable[PartFile | TaggedOutput]:
+        """Take a row; return the file this completes, and rows that do not fit as failures."""
+        if self._writer is None:
+            layout = self._target.layout(provenance)
+            self._writer = RowWriter(self._target.run, layout, provenance)
+        return [_tagged(one) for one in self._writer.add(row)]
+
+    @no_annotations
+    def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
+        """Close the last file."""
+        writer, self._writer = self._writer, None
+        for one in writer.close() if writer else ():
+            yield _tagged(one, windowed=True)
+
+    def teardown(self) -> None:
+        """Keep what a bundle that failed has written."""
+        _keep(self._writer)
+
+
+def _tagged(one: PartFile | Failed, *, windowed: bool = False) -> Any:
+    """Send failures to their own output."""
+    value = GlobalWindows.windowed_value(one) if windowed else one
+    return TaggedOutput(FAILED, value) if isinstance(one, Failed) else value
+
+
+@beam.typehints.with_output_types(PartFile)
+class WriteFailures(beam.DoFn):
+    """Write a bundle's failures into part files, as WriteRows does its rows."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self._run = target.run
+        self._seconds = target.output.checkpoint_seconds
+        self._writer: FailureWriter | None = None
+
+    def start_bundle(self) -> None:
+        """Start without a file."""
+        self._writer = FailureWriter(self._run, self._seconds)
+
+    def process(self, failure: Failed) -> Iterable[PartFile]:
+        """Take a failure; return the file this completes."""
+        return self._writer.add(failure) if self._writer else ()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Close the last file."""
+        writer, self._writer = self._writer, None
+        for part in writer.close() if writer else ():
+            yield GlobalWindows.windowed_value(part)
+
+    def teardown(self) -> None:
+        """Keep what a bundle that failed has written."""
+        _keep(self._writer)
+
+
+def _keep(writer: RowWriter | FailureWriter | None) -> None:
+    """Close what a failed bundle has left open; why it failed is told, not what this meets."""
+    if writer is not None:
+        with suppress(Exception):
+            writer.close()
