@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SETUP = $(VENV)/.set-up
 
-.PHONY: setup demo test check bench live lock build
+.PHONY: setup demo test check bench soak live lock build
 
 setup: $(SETUP)
 
@@ -32,6 +32,10 @@ check: setup  ## style and types
 bench: setup  ## every number the README claims; writes benchmarks/results
 	$(BIN)/embed-pipeline fetch
 	$(BIN)/python -m benchmarks
+
+soak: setup  ## ten minutes of faults, SOAK_MINUTES for more; writes benchmarks/results/soak.json
+	$(BIN)/embed-pipeline fetch
+	$(BIN)/python -m benchmarks.soak
 
 live: setup  ## the tests that need a real server: set OLLAMA_HOST to one that has all-minilm
 	$(BIN)/python -m pytest tests/live --live

@@ -28,7 +28,7 @@ from embed_pipeline.files import FileInfo
 from embed_pipeline.footprint import rows_of, size_of
 from embed_pipeline.job import Job, JobFile
 from embed_pipeline.limits import Limits
-from embed_pipeline.measuring import IN_FLIGHT, Measured, Rate, Setting, measure
+from embed_pipeline.measuring import IN_FLIGHT, MAX_TEXTS, Measured, Rate, Setting, measure
 from embed_pipeline.pipelines import embed_corpus
 from embed_pipeline.pipelines.launch import warn_of_prefixes
 from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
@@ -183,7 +183,12 @@ def _find_out(
     terminal.say("a trial run of a few documents, for what a run takes whatever its size")
     trial = try_out(job, options if local else beam_options({}, []), sample.documents)
     own = Setting(job.batching.max_texts, job.batching.in_flight * processes)
-    most = job.batching.model_copy(update={"in_flight": max(*IN_FLIGHT, own.in_flight)})
+    most = job.batching.model_copy(
+        update={
+            "max_texts": max(*MAX_TEXTS, own.max_texts),
+            "in_flight": max(*IN_FLIGHT, own.in_flight),
+        }
+    )
     embedder = Embedder(job.endpoint, most, job.retry, job.tokens)
     try:
         found = find_texts(embedder, sample.documents, job.tokens, job.chunking)

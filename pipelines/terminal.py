@@ -101,7 +101,7 @@ class Terminal:
             yield
             return
         ended = threading.Event()
-        rates = Rates(total, exact=exact)
+        rates = Rates(total, exact=exact, start=read_progress(run))
         show = self._bar if self._console.is_terminal else self._lines
         thread = threading.Thread(target=show, args=(run, rates, ended), daemon=True)
         thread.start()
@@ -252,17 +252,24 @@ class Rates:
     Args:
         total: Documents there are, if that is known.
         exact: Whether that is counted, not estimated.
+        start: What is done before the first reading, by earlier runs.
         clock: Seconds from any point on.
     """
 
     def __init__(
-        self, total: int | None, *, exact: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        total: int | None,
+        *,
+        exact: bool,
+        start: Progress = Progress(),  # noqa: B008 (it cannot be changed)
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._total = total
         self._about = "" if exact else "about "
         self._clock = clock
         self._began = clock()
-        self._seen: deque[tuple[float, Progress]] = deque([(self._began, Progress())])
+        self._start = start
+        self._seen: deque[tuple[float, Progress]] = deque([(self._began, start)])
 
     def update(self, progress: Progress) -> None:
         """Take a reading; files that are being committed read as less, and do not count."""
@@ -283,7 +290,7 @@ class Rates:
         (before, first), (now, last) = self._seen[0], self._seen[-1]
         passed = max(now - before, 1e-9)
         recent = (last.rows - first.rows) / passed
-        overall = last.rows / max(now - self._began, 1e-9)
+        overall = (last.rows - self._start.rows) / max(now - self._began, 1e-9)
         tokens = (last.tokens - first.tokens) / passed
         parts = [
             f"{self._done:,} {self._of()}texts",
