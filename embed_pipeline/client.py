@@ -72,6 +72,7 @@ class Embeds(Protocol):
         *,
         patient: bool = False,
         truncate: bool = False,
+        at: str = "",
     ) -> Tries:
         """Embed texts in one request; see `Client.embed`."""
 
@@ -161,6 +162,7 @@ class Client:
         *,
         patient: bool = False,
         truncate: bool = False,
+        at: str = "",  # noqa: ARG002 (there is one address only)
     ) -> Tries:
         """Embed texts in one request.
 
@@ -170,6 +172,7 @@ class Client:
                 own bound. Errors of the server are tried as often as the retry settings say.
             patient: Try every transient error as often as the retry settings say.
             truncate: Whether the endpoint may cut texts that are too long, which it does unseen.
+            at: The address that is to be asked, of several, as an error names it; "": any.
 
         Raises:
             EndpointError: The last try's error.
@@ -191,7 +194,12 @@ class Client:
         limit = SMALL_BODY + VECTOR_BYTES * len(texts)
         started = time.monotonic()
         found = self._ask(body, self._patience(characters), limit)
-        got = answer.parse(found, len(texts), self._dimension, request)
+        try:
+            got = answer.parse(found, len(texts), self._dimension, request)
+        except errors.WrongAnswer:  # its message holds what the server says
+            masked = self._transport.masked(found.decode("utf-8", "replace")).encode()
+            answer.parse(masked, len(texts), self._dimension, request)
+            raise
         self._check_dimension(got, request)
         answer.check_distinct(got.vectors, texts, request)
         seconds = time.monotonic() - started

@@ -18,6 +18,7 @@ from embed_pipeline.probes import stop_if_asked
 from embed_pipeline.sizing import Prepared, Sizing
 from embed_pipeline.stall import Stall
 from embed_pipeline.tokens import Tokens
+from embed_pipeline.until_given_up import UntilGivenUp
 
 
 class Embedder:
@@ -97,14 +98,22 @@ class Embedder:
             for text in texts
         ]
 
-    def submit(self, texts: Sequence[Prepared]) -> Future[Outcome]:
-        """Start embedding one request; `embed_texts` says what the future brings."""
-        return self._threads.submit(self._embedded, texts, self._found_sizing())
+    def submit(self, texts: Sequence[Prepared], given_up: threading.Event) -> Future[Outcome]:
+        """Start embedding one request; `embed_texts` says what the future brings.
 
-    def _embedded(self, texts: Sequence[Prepared], sizing: Sizing) -> Outcome:
+        Args:
+            texts: Prepared by `prepare`.
+            given_up: Once it is set, no further request is sent for them.
+        """
+        return self._threads.submit(self._embedded, texts, self._found_sizing(), given_up)
+
+    def _embedded(
+        self, texts: Sequence[Prepared], sizing: Sizing, given_up: threading.Event
+    ) -> Outcome:
         """Embed one request, and draw the consequences for the next ones."""
         began = time.monotonic()
-        results, effort = embed_texts(self._pool, texts, sizing, self._audit)
+        client = UntilGivenUp(self._pool, given_up)
+        results, effort = embed_texts(client, texts, sizing, self._audit)
         if any(isinstance(result, Vector) for result in results):
             self._stall.succeeded(time.monotonic())
         else:

@@ -114,6 +114,7 @@ class EndpointError(EmbedPipelineError):
             that was waited because the endpoint was too busy.
         faults: How often each kind of error was met on the way.
         elsewhere: Whether another address is there to try at once.
+        address: Where it was met, without secrets, or "".
     """
 
     scope: ClassVar[Scope] = "job"
@@ -130,6 +131,7 @@ class EndpointError(EmbedPipelineError):
         self.throttled_s = 0.0
         self.faults: dict[str, int] = {}
         self.elsewhere = False
+        self.address = ""
 
     def __str__(self) -> str:
         return self.message
@@ -236,11 +238,11 @@ class ModelChanged(PermanentError):
 
     Attributes:
         since: When the model was last seen to be the same, in seconds since the epoch: what was
-            embedded after that is not to be trusted; 0.0 where that is not known. None where the
-            other model has given no vector.
+            embedded after that is not to be trusted; 0.0 where that is not known, so that nothing
+            is. None where the other model has given no vector.
     """
 
-    since: float | None = None
+    since: float | None = 0.0
 
 
 class VectorsContradicted(PermanentError):

@@ -29,9 +29,9 @@ def embed_texts(
     succeed (PROBES) must, however long the retry settings let that take.
 
     A text that failed alone is blamed when it fails alone again after the probes have succeeded,
-    and the probes succeed once more right after it. Where they do not, it is sent again after they
-    do, up to ROUNDS times; then it is given up, and the server is blamed. A text that is refused
-    for good is sent no more; the probes tell that not every request is refused.
+    and the probes succeed once more right after it, at the same address. Where they do not, it is
+    sent again after they do, up to ROUNDS times; then it is given up, and the server is blamed. A
+    text that is refused for good is sent no more; the probes tell that not all requests are.
 
     With k guilty texts among n this takes at most 1 + 2k * ceil(log2 n) requests and 1 for the
     probes, then ROUNDS * 3 for each guilty text, beside the repetitions (an error's `tries`) of the
@@ -74,7 +74,8 @@ def _verdict(
             return again
         attempts += again.attempts
         failure = again._replace(attempts=attempts)
-        if not isinstance(failure.error, errors.TransientError) or is_well(client, effort):
+        error = failure.error
+        if not isinstance(error, errors.TransientError) or is_well(client, effort, error.address):
             return failure
     return failure._replace(blame="server")
 

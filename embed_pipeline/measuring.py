@@ -93,7 +93,7 @@ def measure(
     is left out, but never the job's.
 
     Args:
-        embedder: Lets as many requests be under way as any setting wants.
+        embedder: Lets requests be as large, and as many be under way, as any setting wants.
         documents: With texts that can be sent; at least one.
         batching: The bounds of a request other than `max_texts`.
         own: The job's own setting, which is always measured.

@@ -120,6 +120,7 @@ class Pool:
         *,
         patient: bool = False,
         truncate: bool = False,
+        at: str = "",
     ) -> Tries:
         """Embed texts in one request, at whichever address is free; see `Client.embed`.
 
@@ -131,18 +132,18 @@ class Pool:
 
         def send(lane: Lane) -> Sent:
             sent = lane.client.send(texts, truncate=truncate)
+            self._look_if_due(lane)  # others may have met a server that was started anew meanwhile
             lane.unseen = True
-            if not truncate:  # or another address would refuse it as too long
-                lane.given.append((texts[0], sent.answer.vectors[0]))
+            lane.given.append((texts[0], sent.answer.vectors[0]))
             return sent
 
         def once() -> Sent:
-            sent, waited = self._at_one(send)
+            sent, waited = self._at_one(send, at)
             return sent._replace(throttled_s=waited) if waited else sent
 
         return embed_tried(self._retry, once, tries, patient=patient)
 
-    def _at_one(self, use: Callable[[Lane], T]) -> tuple[T, float]:
+    def _at_one(self, use: Callable[[Lane], T], at: str = "") -> tuple[T, float]:
         """Choose an address, look at it if it is time, and use it.
 
         An error says whether there is another address to try at once.
@@ -150,14 +151,17 @@ class Pool:
         Returns:
             What the use returns, and the seconds that were waited for an address with room.
         """
-        lane, waited = self._entered()
+        lane, waited = self._entered(at)
         sent_at = time.monotonic()
         try:
             self._look_if_due(lane)
             found = use(lane)
         except errors.EndpointError as error:
             with self._changed:
-                error.elsewhere = self._judged(lane, error, sent_at)
+                error.address = lane.name
+                error.elsewhere = self._judged(lane, error, sent_at) and not at
+                if at and isinstance(error, errors.TransientError):
+                    lane.rest(error.retry_after, self._retry.total_seconds)
             raise
         else:
             with self._changed:
@@ -169,7 +173,7 @@ class Pool:
                 lane.under_way -= 1
                 self._changed.notify()
 
-    def _entered(self) -> tuple[Lane, float]:
+    def _entered(self, at: str) -> tuple[Lane, float]:
         """Wait for an address with room, and take a place there; say how long that took.
 
         Raises:
@@ -180,7 +184,7 @@ class Pool:
             while True:
                 if interrupt.stop_requested():
                     raise errors.InterruptedJobError("stopped while waiting for the endpoint")
-                lane = self._choice()
+                lane = self._choice(at)
                 if lane is not None:
                     lane.under_way += 1
                     lane.chosen_at = time.monotonic()
@@ -188,8 +192,11 @@ class Pool:
                 waits_since = waits_since or time.monotonic()
                 self._changed.wait(NOTICE_SECONDS)
 
-    def _choice(self) -> Lane | None:
+    def _choice(self, at: str) -> Lane | None:
         """Return the address with the fewest requests under way, or None where none has room."""
+        named = [lane for lane in self._lanes if lane.name == at]
+        if named:
+            return named[0] if named[0].has_room else None
         now = time.monotonic()
         well = [lane for lane in self._lanes if lane.rests_until <= now]
         free = [lane for lane in well or self._lanes if lane.has_room]
@@ -227,13 +234,17 @@ class Pool:
             due = lane.looked_at is None or time.monotonic() - lane.looked_at >= LOOK_SECONDS
             if not due:
                 return
-            found = self._found(lane)
-            with self._changed:
-                self._right = self._right or found
-            if not found.agrees(self._right):
-                self._refuse(lane, found)
+            unseen, lane.unseen = lane.unseen, False  # vectors that come meanwhile stay unseen
+            try:
+                found = self._found(lane)
+                with self._changed:
+                    self._right = self._right or found
+                if not found.agrees(self._right):
+                    self._refuse(lane, found)
+            except errors.EndpointError:
+                lane.unseen |= unseen
+                raise
             lane.looked_at, lane.right_at = time.monotonic(), time.time()
-            lane.unseen = False
 
     def _found(self, lane: Lane) -> Identity:
         """Ask which model an address has; the first time, load it."""
@@ -249,13 +260,17 @@ class Pool:
 
     def _refuse(self, lane: Lane, found: Identity) -> None:
         """Refuse an address whose model is not the one of the start."""
-        error = errors.ModelChanged(
+        told = (
             f"{lane.name} has {found} as '{lane.endpoint.model}', and the run began with "
             f"{self._right}: their vectors do not compare"
         )
-        if not self._gave_right_ones(lane):
+        if self._gave_right_ones(lane):
+            error = errors.ModelChanged(told)
+            error.since = None
+        else:
+            thrown = "what was embedded since the model was last seen right is thrown away"
+            error = errors.ModelChanged(f"{told}; {thrown}")
             error.since = lane.right_at or 0.0
-            error.message += "; what was embedded since it was last seen right is thrown away"
         raise error
 
     def _gave_right_ones(self, lane: Lane) -> bool:
@@ -271,7 +286,7 @@ class Pool:
             if other is lane or other.right_at is None:
                 continue
             try:
-                found = other.client.send(texts).answer.vectors
+                found = other.client.send(texts, truncate=True).answer.vectors  # as some were
             except errors.EndpointError:
                 continue
             return bool(np.abs(found - np.stack(vectors)).max() <= SAME)

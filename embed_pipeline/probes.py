@@ -18,10 +18,16 @@ def wait_until_well(client: Embeds, effort: Effort) -> None:
     effort.count(tries)
 
 
-def is_well(client: Embeds, effort: Effort) -> bool:
-    """Tell whether texts succeed at once that always should."""
+def is_well(client: Embeds, effort: Effort, at: str = "") -> bool:
+    """Tell whether texts succeed at once that always should.
+
+    Args:
+        client: Where to send them.
+        effort: Where it is counted.
+        at: The address in question, of several; one that is not well rests after it.
+    """
     try:
-        tries = client.embed(PROBES, 1)
+        tries = client.embed(PROBES, 1, at=at)
     except errors.EndpointError as error:
         stop_if_asked(error)
         effort.count(error)

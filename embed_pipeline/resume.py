@@ -80,14 +80,22 @@ def forget(run: Run, since: float | None = None) -> None:
 
     Args:
         run: The run.
-        since: In seconds since the epoch; None: nothing at all is reused.
+        since: In seconds since the epoch; None or 0.0: nothing at all is reused.
     """
     path = files.join(run.staging, RUN)
     found = _run_file(run)
-    if since is not None and found:
+    if since and found:
         files.write_bytes(path, orjson.dumps({**found, "until": since}))
     elif found is not None:
         files.delete(path)
+
+
+def forget_failures(run: Run) -> None:
+    """See to it that the texts that failed in a run are sent again by the next."""
+    found = _run_file(run)
+    if found is not None:
+        path = files.join(run.staging, RUN)
+        files.write_bytes(path, orjson.dumps({**found, "failures": False}))
 
 
 def left(run: Run) -> Left:
@@ -111,7 +119,7 @@ def left(run: Run) -> Left:
             and (folder == "failures" or name(part.origins) in sizes)
         )
 
-    return Left(run, whole("data"), whole("failures"))
+    return Left(run, whole("data"), whole("failures") if told.get("failures", True) else ())
 
 
 def candidates(path: str, job: Mapping[str, Any], digest: str) -> list[Left]:

@@ -9,7 +9,7 @@ from embed_pipeline import errors
 from embed_pipeline.audit import SAME, Audit, Suspect, marks_of
 from embed_pipeline.client import Embeds, Tries
 from embed_pipeline.outcomes import Effort
-from embed_pipeline.probes import is_well
+from embed_pipeline.probes import PROBES
 from embed_pipeline.sizing import Sizing
 
 
@@ -33,13 +33,18 @@ class SecondLook:
         """Look at an answer; remember its vectors if they are believed.
 
         Raises:
-            WrongAnswer: Different texts share a vector wrongly, or at a server that is not well.
+            WrongAnswer: Different texts share a vector wrongly, or at a server that is stuck.
             VectorsContradicted: The vector that an earlier request gave cannot be believed either.
+            EndpointError: It could not be found out; that says nothing of the vectors.
         """
         marks = marks_of(tries.answer.vectors)
         for suspect in self.audit.suspects(sent, marks):
             self.effort.suspects += 1
-            earlier = self._mixed_up(suspect)
+            try:
+                earlier = self._mixed_up(suspect)
+            except errors.EndpointError:
+                self.effort.count(tries)
+                raise
             if earlier is not None:
                 self.effort.count(tries)
                 raise _error(earlier=earlier)
@@ -64,9 +69,12 @@ class SecondLook:
         alone = other.answer.vectors[0]
         if np.abs(one.answer.vectors[0] - alone).max() > SAME:
             return suspect.earlier and not suspect.is_of(alone)
-        if is_well(self.client, self.effort):
-            return None
-        return suspect.earlier  # a server that is stuck gives all texts the same
+        try:
+            self.effort.count(self.client.embed(PROBES, 1))
+        except errors.WrongAnswer as error:  # a server that is stuck gives all texts the same
+            self.effort.count(error)
+            return suspect.earlier
+        return None
 
 
 def _error(*, earlier: bool) -> errors.EndpointError:

@@ -1,5 +1,6 @@
 """A stream of documents through an embedder: batches are filled, and requests kept under way."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -67,6 +68,7 @@ class EmbedStream(Generic[T]):
         self._shortest_first = True
         self._done: dict[int, Done[T]] = {}  # by place, what waits for an earlier one
         self._given = 0
+        self._given_up = threading.Event()
 
     def add(self, document: Document, tag: T) -> Sequence[Done[T]]:
         """Take a document and what belongs to it; return what is done meanwhile.
@@ -103,6 +105,7 @@ class EmbedStream(Generic[T]):
 
         Requests that are under way are waited for; what is buffered is not sent.
         """
+        self._given_up.set()
         for batch, future in self._under_way:
             if future.exception() is None:
                 self._take(batch, future.result())
@@ -124,7 +127,7 @@ class EmbedStream(Generic[T]):
                 ready.append((place, document, tag, text))
         self._prepared += len(incoming)
         ready = self._grouped(ready)
-        self._ready.max_count = self._embedder.max_texts
+        self._ready.max_count = min(self._batching.max_texts, self._embedder.max_texts)
         texts = [text for _, _, _, text in ready]
         weights = self._embedder.weights(texts)
         for one, text, weight in zip(ready, texts, weights, strict=True):
@@ -147,7 +150,8 @@ class EmbedStream(Generic[T]):
         waited = len(self._under_way) >= self._embedder.in_flight
         if waited:
             self._under_way[0][1].exception()  # wait, but send before the rows go on
-        self._under_way.append((batch, self._embedder.submit([text for _, _, _, text in batch])))
+        texts = [text for _, _, _, text in batch]
+        self._under_way.append((batch, self._embedder.submit(texts, self._given_up)))
         if waited:
             self._collect()
 

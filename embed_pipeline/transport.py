@@ -18,6 +18,7 @@ from embed_pipeline import errors
 from embed_pipeline.auth import bearer_token
 from embed_pipeline.classify import classify
 from embed_pipeline.endpoint import Endpoint
+from embed_pipeline.masking import secrets_of, without
 
 LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of each request at INFO
@@ -99,8 +100,14 @@ class Transport:
         ):
             found = _read(response, deadline, limit, request)
         if response.status_code != 200:
-            raise classify(response.status_code, response.headers, found, request)
+            told = {name: self.masked(value) for name, value in response.headers.items()}
+            body = self.masked(found.decode("utf-8", "replace")).encode()
+            raise classify(response.status_code, told, body, request)
         return found
+
+    def masked(self, text: str) -> str:
+        """Return what a server says without the secrets it was sent."""
+        return without(secrets_of(self._endpoint, [self._token]), text)
 
     def request(self, path: str, method: str = "POST") -> str:
         """Return method and address without secrets, to begin a message with."""

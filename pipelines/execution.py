@@ -72,7 +72,10 @@ def _distrust(run: Run, error: errors.EmbedPipelineError) -> None:
     """See to it that no vector is reused that may be wrong."""
     with suppress(OSError):
         if isinstance(error, errors.ModelChanged):
-            resume.forget(run, error.since)
+            if error.since is not None:
+                resume.forget(run, error.since)
+        elif isinstance(error, errors.NothingSucceeds):
+            resume.forget_failures(run)
         elif isinstance(error, errors.VectorsContradicted):
             resume.forget(run)
 

@@ -1,17 +1,18 @@
 """The embedder: one for the same settings, its threads, and what it asks before the first text."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from embed_pipeline import embedder, errors, interrupt
 from embed_pipeline.embedder import Embedder
 from embed_pipeline.endpoint import Batching, Endpoint, Retry, Timeouts
-from embed_pipeline.outcomes import Failure
+from embed_pipeline.outcomes import Failure, Outcome
 from embed_pipeline.sizing import Prepared
 from embed_pipeline.tokens import Tokens
 from tests.support.scripted import (
+    DIGEST,
     WORDS,
     Reply,
     Script,
@@ -43,13 +44,18 @@ def settings_of(
     )
 
 
+def submit(found: Embedder, texts: list[Prepared]) -> Future[Outcome]:
+    """Submit a request that nobody gives up."""
+    return found.submit(texts, threading.Event())
+
+
 def pool_threads() -> list[str]:
     return [each.name for each in threading.enumerate() if each.name.startswith("embed_")]
 
 
 def test_the_model_is_loaded_once_before_the_first_text(endpoint: ScriptedEndpoint) -> None:
     found = Embedder(*settings_of(endpoint, 4))
-    futures = [found.submit(one(f"text {number}")) for number in range(8)]
+    futures = [submit(found, one(f"text {number}")) for number in range(8)]
     assert [len(future.result()[0]) for future in futures] == [1] * 8
     found.close()
     embeds = [each.body["input"] for each in endpoint.exchanges if each.path == "/api/embed"]
@@ -119,7 +125,7 @@ def test_a_model_that_cannot_be_loaded_is_the_error_of_the_texts(
     endpoint.loading = [error(404, "model 'm' not found")]
     found = Embedder(*settings_of(endpoint))
     with pytest.raises(errors.ModelNotFound):
-        found.submit(one("a")).result()
+        submit(found, one("a")).result()
     found.close()
     assert endpoint.texts == []
 
@@ -129,14 +135,14 @@ def test_a_stop_while_loading_is_the_stop(endpoint: ScriptedEndpoint) -> None:
     interrupt.request_stop(15)
     found = Embedder(*settings_of(endpoint))
     with pytest.raises(errors.InterruptedJobError):
-        found.submit(one("a")).result()
+        submit(found, one("a")).result()
     found.close()
 
 
 def test_as_many_requests_are_under_way_as_allowed_and_no_more(endpoint: ScriptedEndpoint) -> None:
     endpoint.script = together = Together(3)
     found = Embedder(*settings_of(endpoint, 3))
-    futures = [found.submit(one(f"text {number}")) for number in range(9)]
+    futures = [submit(found, one(f"text {number}")) for number in range(9)]
     assert [len(future.result()[0]) for future in futures] == [1] * 9
     found.close()
     assert together.most == 3
@@ -144,12 +150,12 @@ def test_as_many_requests_are_under_way_as_allowed_and_no_more(endpoint: Scripte
 
 def test_closing_ends_the_threads_and_drops_what_waits(endpoint: ScriptedEndpoint) -> None:
     found = Embedder(*settings_of(endpoint, 1))
-    found.submit(one("a")).result()
+    submit(found, one("a")).result()
     assert pool_threads()
     found.close()
     assert pool_threads() == []
     with pytest.raises(RuntimeError):
-        found.submit(one("b"))
+        submit(found, one("b"))
 
 
 def test_the_same_settings_share_an_embedder_until_the_last_one_gives_it_back(
@@ -158,13 +164,13 @@ def test_the_same_settings_share_an_embedder_until_the_last_one_gives_it_back(
     first = embedder.acquire(*settings_of(endpoint))
     second = embedder.acquire(*settings_of(endpoint))
     assert first is second
-    first.submit(one("a")).result()
+    submit(first, one("a")).result()
     embedder.release(*settings_of(endpoint))
-    assert len(first.submit(one("b")).result()[0]) == 1
+    assert len(submit(first, one("b")).result()[0]) == 1
     embedder.release(*settings_of(endpoint))
     assert pool_threads() == []
     with pytest.raises(RuntimeError):
-        first.submit(one("c"))
+        submit(first, one("c"))
 
 
 def test_after_the_last_one_gave_it_back_there_is_a_new_embedder(
@@ -182,7 +188,7 @@ def test_other_settings_have_an_embedder_of_their_own(endpoint: ScriptedEndpoint
     second = embedder.acquire(*settings_of(endpoint, 2))
     assert first is not second
     embedder.release(*settings_of(endpoint, 1))
-    assert len(second.submit(one("a")).result()[0]) == 1
+    assert len(submit(second, one("a")).result()[0]) == 1
     embedder.release(*settings_of(endpoint, 2))
 
 
@@ -198,7 +204,7 @@ def test_each_address_has_as_many_requests_under_way_as_allowed(
         both = where.model_copy(update={"url": [endpoint.url, other.url]})
         found = Embedder(both, batching, retry, tokens)
         assert found.in_flight == 4
-        futures = [found.submit(one(f"text {number}")) for number in range(8)]
+        futures = [submit(found, one(f"text {number}")) for number in range(8)]
         assert [len(future.result()[0]) for future in futures] == [1] * 8
         found.close()
     assert (here.most, there.most) == (2, 2)
@@ -232,7 +238,7 @@ def test_a_request_that_is_not_answered_in_time_halves_the_texts_of_the_next_one
 ) -> None:
     found = opened(endpoint)
     endpoint.script = too_slow_for(endpoint, 2)
-    results, effort = found.submit(some("a", "b", "c")).result()
+    results, effort = submit(found, some("a", "b", "c")).result()
     found.close()
     assert [result.vector.tolist() for result in results if not isinstance(result, Failure)] == [
         vector_of(text).tolist() for text in "abc"
@@ -243,10 +249,10 @@ def test_a_request_that_is_not_answered_in_time_halves_the_texts_of_the_next_one
 def test_the_texts_of_a_request_recover_slowly(endpoint: ScriptedEndpoint) -> None:
     found = opened(endpoint)
     endpoint.script = too_slow_for(endpoint, 2)
-    found.submit(some("a", "b", "c")).result()
+    submit(found, some("a", "b", "c")).result()
     numbers = [found.max_texts]
     for _ in range(11):
-        found.submit(one("d")).result()
+        submit(found, one("d")).result()
         numbers.append(found.max_texts)
     found.close()
     assert (numbers[:9], numbers[-1]) == ([4] * 9, 5)
@@ -257,7 +263,7 @@ def test_a_text_that_hangs_alone_does_not_make_requests_smaller(
 ) -> None:
     found = opened(endpoint)
     endpoint.script = lambda texts: too_slow_for(endpoint, 0)(texts) if "b" in texts else None
-    (first, failure, last), effort = found.submit(some("a", "b", "c")).result()
+    (first, failure, last), effort = submit(found, some("a", "b", "c")).result()
     found.close()
     assert not isinstance(first, Failure)
     assert not isinstance(last, Failure)
@@ -279,7 +285,7 @@ def test_where_nothing_succeeds_for_too_long_the_job_ends(endpoint: ScriptedEndp
     found = opened(endpoint, stalled_seconds=1e-9)
     endpoint.script = fails_on("b")
     with pytest.raises(errors.NothingSucceeds, match=r"the last error: POST .*out of order"):
-        found.submit(one("b")).result()
+        submit(found, one("b")).result()
     found.close()
 
 
@@ -288,7 +294,7 @@ def test_a_request_of_which_one_text_succeeds_is_no_sign_of_a_stall(
 ) -> None:
     found = opened(endpoint, stalled_seconds=1e-9)
     endpoint.script = fails_on("b")
-    results, _ = found.submit(some("a", "b")).result()
+    results, _ = submit(found, some("a", "b")).result()
     found.close()
     assert [isinstance(result, Failure) for result in results] == [False, True]
 
@@ -299,7 +305,7 @@ def test_texts_that_are_refused_for_good_are_no_sign_of_a_stall(
     found = opened(endpoint, stalled_seconds=1e-9)
     refused: Reply = error(400, "invalid input type")
     endpoint.script = lambda texts: refused if texts == ["b"] else None
-    (result,), _ = found.submit(one("b")).result()
+    (result,), _ = submit(found, one("b")).result()
     found.close()
     assert isinstance(result, Failure)
 
@@ -313,7 +319,50 @@ def test_a_vector_that_was_given_wrongly_before_ends_the_job_with_the_request_th
     found = opened(endpoint)
     wrong = [embedded(["b"])]
     endpoint.script = lambda texts: wrong.pop() if wrong and texts == ["a"] else None
-    found.submit(one("a")).result()
+    submit(found, one("a")).result()
     with pytest.raises(errors.VectorsContradicted):
-        found.submit(one("b")).result()
+        submit(found, one("b")).result()
     found.close()
+
+
+# Looking again
+
+
+def test_the_digest_is_known_once_the_model_was_asked_for(endpoint: ScriptedEndpoint) -> None:
+    found = opened(endpoint)
+    before = found.digest
+    submit(found, one("a")).result()
+    after = found.digest
+    found.close()
+    assert (before, after) == ("", DIGEST)
+
+
+def test_a_model_that_changed_since_is_noticed(endpoint: ScriptedEndpoint) -> None:
+    found = opened(endpoint)
+    submit(found, one("a")).result()
+    endpoint.digest = "e2" * 32
+    with pytest.raises(errors.ModelChanged):
+        found.look_again()
+    found.close()
+
+
+def test_a_stop_while_looking_again_is_the_stop(endpoint: ScriptedEndpoint) -> None:
+    found = opened(endpoint)
+    submit(found, one("a")).result()
+    endpoint.paths["/api/tags"] = error(500, "starting")
+    interrupt.request_stop(15)
+    with pytest.raises(errors.InterruptedJobError):
+        found.look_again()
+    found.close()
+
+
+# Requests that are given up
+
+
+def test_what_is_given_up_is_not_sent(endpoint: ScriptedEndpoint) -> None:
+    found, given_up = opened(endpoint), threading.Event()
+    given_up.set()
+    with pytest.raises(errors.InterruptedJobError):
+        found.submit(one("a"), given_up).result()
+    found.close()
+    assert endpoint.texts == []

@@ -50,7 +50,7 @@ def test_it_has_room_for_as_many_requests_as_its_pace_says(lane: Lane) -> None:
 
 
 def test_after_a_fault_it_has_room_for_one_request(lane: Lane) -> None:
-    lane.rest(None)
+    lane.rest(None, 300)
     assert lane.has_room
     lane.under_way = 1
     assert not lane.has_room
@@ -59,7 +59,7 @@ def test_after_a_fault_it_has_room_for_one_request(lane: Lane) -> None:
 def test_it_rests_the_longer_the_more_faults_there_were(lane: Lane, clock: Clock) -> None:
     rests = []
     for _ in range(7):
-        lane.rest(None)
+        lane.rest(None, 300)
         rests.append(lane.rests_until - clock.now)
     assert rests == [1, 2, 4, 8, 16, 30, 30]
 
@@ -68,8 +68,27 @@ def test_it_rests_the_longer_the_more_faults_there_were(lane: Lane, clock: Clock
 def test_it_rests_for_as_long_as_it_asked_for_and_a_second_at_least(
     lane: Lane, clock: Clock, asked: float, rests: float
 ) -> None:
-    lane.rest(asked)
+    lane.rest(asked, 300)
     assert lane.rests_until == clock.now + rests
+
+
+def test_what_it_asks_for_is_bounded(lane: Lane, clock: Clock) -> None:
+    lane.rest(3_600, 20)
+    assert lane.rests_until == lane.asked_until == clock.now + 20
+
+
+def test_until_the_time_it_asked_for_is_over_it_has_no_room(lane: Lane, clock: Clock) -> None:
+    lane.rest(5, 300)
+    clock.now += 4.9
+    assert not lane.has_room
+    clock.now += 0.1
+    assert lane.has_room
+
+
+def test_one_that_asks_for_nothing_has_room_though_it_rests(lane: Lane, clock: Clock) -> None:
+    lane.rest(None, 300)
+    assert lane.has_room
+    assert lane.rests_until > clock.now
 
 
 def test_its_pace_is_halved(lane: Lane, clock: Clock) -> None:

@@ -23,7 +23,7 @@ DOCUMENTS = [Document(str(n), f"text number {n}") for n in range(96)]
 def embedder(endpoint: ScriptedEndpoint) -> Iterator[Embedder]:
     found = Embedder(
         Endpoint(url=endpoint.url, model="all-minilm"),
-        Batching(in_flight=4),
+        Batching(max_texts=200, in_flight=4),
         Retry(attempts=1),
         Tokens(),
     )

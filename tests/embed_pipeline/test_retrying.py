@@ -111,6 +111,20 @@ def test_another_address_is_tried_even_after_an_error_that_is_permanent_at_this_
     assert (got.attempts, got.faults) == (2, {"ModelNotFound": 1})
 
 
+def test_an_error_that_may_lie_in_a_text_is_tried_at_one_other_address_at_most() -> None:
+    failing = Failing(*(elsewhere(errors.RequestTimedOut("why")) for _ in range(9)))
+    with pytest.raises(errors.RequestTimedOut):
+        run(failing, 9)
+    assert failing.calls == 2
+
+
+def test_the_tries_of_an_error_are_those_that_failed_with_it() -> None:
+    failing = Failing(*failures(errors.ConnectionFailed, 3), *failures(errors.RunnerCrashed, 9))
+    with pytest.raises(errors.RunnerCrashed) as found:
+        run(failing, 9)
+    assert found.value.faults == {"ConnectionFailed": 3, "RunnerCrashed": 3}
+
+
 def test_a_wait_is_told_once_it_is_worth_wondering_about(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -162,6 +162,7 @@ ROWS = (
     *(ever(fault) for fault in (kinds.FORBIDDEN, kinds.CANNOT, kinds.REJECTED)),
     ever(kinds.OTHER_DIMENSION, STOPPED_IN_DOUBT),
     ever(kinds.SWAPPED, STOPPED_IN_DOUBT),
+    ever(kinds.REPLACED, STOPPED_IN_DOUBT),
     Row(
         kinds.RESTARTED_WITH_ANOTHER.name,
         "in mid-run",

@@ -415,10 +415,21 @@ def test_a_model_swapped_at_one_endpoint_of_two_is_noticed_before_the_commit(
     which: int, tmp_path: Path
 ) -> None:
     with two() as proxies:
-        proxies[which].script = (kinds.SWAPPED.at(4),)
+        proxies[which].script = (kinds.REPLACED.at(4),)
         job = FaultJob(tmp_path, CORPUS, [proxy.url for proxy in proxies])
         assert job.run_here() == 1
         assert not shown(job.out)
+
+
+def test_a_model_pulled_anew_at_one_endpoint_of_two_that_gives_the_same_vectors_is_left_out(
+    tmp_path: Path,
+) -> None:
+    with two() as (first, second):
+        first.script = (kinds.SWAPPED.at(4),)
+        job = FaultJob(tmp_path, CORPUS, [first.url, second.url])
+        code = job.run_here()
+        assert code == 0
+        holds(job, code, [])
 
 
 def test_two_endpoints_with_different_models_are_refused(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ def test_no_secret_is_told(
         job = FaultJob(tmp_path, CORPUS, url, endpoint=settings, retry=hurried)
         job.run_here()
         if not (job.out / "manifest.json").exists():  # what was left is told of by the next run
-            proxy.script, proxy.removed, proxy.digest = (), False, None
+            proxy.script, proxy.removed = (), False
+            proxy.digest, proxy.replaced = None, False
             job.run_here()
         heard = str(proxy.heard)
     assert HEADER in heard

@@ -61,7 +61,8 @@ def failures(dataset: Path) -> dict[str, str]:
 def completes(job: FaultJob, proxy: FaultyProxy, truth: Truth, *, keeps: bool) -> None:
     """Check that a job that stopped is completed by another run, once the endpoint is well."""
     done, kept = answered(proxy.asked) & set(job.corpus.values()), kept_texts(job.out)
-    proxy.script, proxy.removed, proxy.digest = (), False, None
+    proxy.script, proxy.removed = (), False
+    proxy.digest, proxy.replaced = None, False
     before = len(proxy.asked)
     code = job.run_here()
     again = proxy.asked[before:]

@@ -159,8 +159,12 @@ def _unset_digest(incident: Incident) -> None:
     incident.proxy.digest = None
 
 
+def _replace(incident: Incident) -> None:
+    incident.proxy.digest, incident.proxy.replaced = OTHER_DIGEST, True
+
+
 def _restart_with_another(incident: Incident) -> None:
-    incident.proxy.digest = OTHER_DIGEST
+    incident.proxy.digest, incident.proxy.replaced = OTHER_DIGEST, True
     incident.reset()
 
 
@@ -226,6 +230,7 @@ UNAUTHORIZED_ECHO = Fault("401 that repeats the request's headers", _unauthorize
 ECHO = Fault("500 that repeats the request's headers", _echo)
 
 SWAPPED = swapped("another digest in the model list", _set_digest)
+REPLACED = swapped("another model under the same name", _replace)
 RESTARTED_WITH_ANOTHER = Fault(
     "the server is started anew, with another model", _restart_with_another
 )

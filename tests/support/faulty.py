@@ -75,8 +75,14 @@ class Incident:
         self.asked = asked
 
     def behind(self) -> Answer:
-        """Return what the endpoint answers."""
-        return self.proxy.ask(self.request)
+        """Return what the endpoint answers, by another model once it was replaced by one."""
+        answer = self.proxy.ask(self.request)
+        if not self.proxy.replaced:
+            return answer
+        found = json.loads(answer.body)
+        if "embeddings" in found:
+            found["embeddings"] = [vector[::-1] for vector in found["embeddings"]]
+        return answer._replace(body=json.dumps(found).encode())
 
     def send(self, answer: Answer, *, good: bool = False) -> None:
         """Send a whole answer."""
@@ -184,6 +190,7 @@ class FaultyProxy:
         asked: Every embed request, in order of arrival.
         pending: Faults for the next embed requests, whatever the script says.
         digest: Told instead of the model's own, where it is not None.
+        replaced: Whether vectors are another model's: the endpoint's own, reversed.
         removed: Whether `/api/tags` lists no model.
         heard: The headers of every request, of any path.
         closing: Set when it is to end.
@@ -197,6 +204,7 @@ class FaultyProxy:
         self.asked: list[Asked] = []
         self.pending: deque[Fault] = deque()
         self.digest: str | None = None
+        self.replaced = False
         self.removed = False
         self.heard: list[dict[str, str]] = []
         self.closing = threading.Event()

@@ -80,7 +80,8 @@ class ScriptedEndpoint:
         script: Called with each embed request's input; returns a Reply, None for the usual one, or
             a function that is given the socket, outside of any lock, to write or do what it likes.
         loading: The answers to the first load-only requests.
-        paths: Answers to other paths, instead of the usual ones.
+        paths: Answers to other paths, instead of the usual ones; those of a list once each. A
+            function is given the socket, as `script`'s are.
         exchanges: Every request of every path, in order of arrival.
         connections: Those that are open.
         stopping: Set when the server is to end; a stalling script waits for it.
@@ -105,7 +106,7 @@ class ScriptedEndpoint:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.script: Script = lambda _: None
         self.loading: list[Reply] = []
-        self.paths: dict[str, Reply] = {}
+        self.paths: dict[str, Reply | list[Reply] | Callable[[socket.socket], object]] = {}
         self.exchanges: list[Exchange] = []
         self.stopping = threading.Event()
         self.requests: list[dict[str, Any]] = []
@@ -169,16 +170,19 @@ class ScriptedEndpoint:
     ) -> Reply | Callable[[socket.socket], object]:
         """Return the answer to one request."""
         self.exchanges.append(Exchange(path, body, headers))
-        if path in self.paths:
-            return self.paths[path]
+        found = self.paths.get(path)
+        if isinstance(found, list):
+            found = found.pop(0) if found else None
+        if found is not None:
+            return found
         if path.startswith("/base/"):
             path = path.removeprefix("/base")
         if path == "/api/embed":
             return self._embed(body, headers)
-        found = self._facts().get(path)
-        if found is None:
+        facts = self._facts().get(path)
+        if facts is None:
             return Reply(404, b"404 page not found", {"content-type": "text/plain"})
-        return _json(found)
+        return _json(facts)
 
     def _facts(self) -> dict[str, dict[str, Any]]:
         """Return what it tells of itself, by path."""
