@@ -55,6 +55,7 @@ def measured() -> str:
             f"{fidelity['largest difference']:.0e} at most; token counts {counts}",
         ),
         *_token_rows(),
+        _soak_row(),
     ]
     lines = [f"| {what} | {found} |" for what, found in rows]
     where = (
@@ -111,6 +112,21 @@ def _gains(grouping: dict[str, Any]) -> str:
             if isinstance(gain, float) and not name.endswith("fastest rounds")
         )
         for corpus in ("demo corpus", "mixed texts")
+    )
+
+
+def _soak_row() -> tuple[str, str]:
+    soak = _result("soak")
+    return (
+        (
+            f"{soak['texts']:,} texts against [the faults listed](docs/faults.md), "
+            f"{soak['minutes']:.0f} minutes, about one fault a second"
+        ),
+        (
+            f"{soak['faults injected']:,} faults, {soak['retries']:,.0f} retries, "
+            f"{soak['rows lost']} rows lost, {soak['rows doubled']} doubled, "
+            f"{soak['wrong vectors']} wrong vectors, {soak['seconds lost']:,.0f} s lost"
+        ),
     )
 
 

@@ -130,13 +130,15 @@ class Terminal:
         """Tell what a run has published."""
         counts = manifest.counts
         made = manifest.provenance
-        rate = counts.rows / seconds if seconds else 0.0
+        reused = int(manifest.effort.get("reused", 0))
+        rate = (counts.rows - reused) / seconds if seconds else 0.0
         size = sum(file.bytes for file in manifest.data)
         stored = f"{len(manifest.data)} file{'s' if len(manifest.data) > 1 else ''}"
         pairs = [
             ("dataset", path),
             ("documents", _documents(counts)),
             ("rows", f"{counts.rows:,} in {stored}, {size / 1e6:,.1f} MB"),
+            *([("", f"{reused:,} of them from earlier runs")] if reused else []),
             ("failed", f"{counts.failed:,}"),
         ]
         for kind, count in counts.failed_by_blame_and_kind.items():

@@ -32,6 +32,11 @@ def test_the_readme_tells_the_raw_results() -> None:
         ("token_truth", ["truncated flags that are wrong"], 0),
         ("token_truth", ["texts no request was noted for"], 0),
         ("token_truth", ["tokens apart"], 0),
+        ("soak", ["rows lost"], 0),
+        ("soak", ["rows doubled"], 0),
+        ("soak", ["wrong vectors"], 0),
+        ("soak", ["failures without a reason"], 0),
+        ("soak", ["other promises broken"], 0),
     ],
 )
 def test_the_recorded_results_stay_within_their_bounds(
@@ -62,6 +67,10 @@ def test_the_truth_was_asked_about_twenty_thousand_texts_of_many_scripts() -> No
     assert found["rows"] == found["texts"] == 20_000
     assert found["texts that are too long"] >= 500
     assert len(found["texts by script"]) >= 10
+
+
+def test_the_soak_was_of_fifty_thousand_texts_at_least() -> None:
+    assert json.loads((FOLDER / "soak.json").read_text())["texts"] >= 50_000
 
 
 def test_mixed_texts_are_different_can_be_sent_and_stay_the_same() -> None:

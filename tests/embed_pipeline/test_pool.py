@@ -231,7 +231,7 @@ def test_the_model_is_looked_at_again_when_it_is_time(
     found = opened(endpoint)
     for text in ("a", "b", "c"):
         found.embed([text])
-    assert paths(endpoint).count("/api/tags") == 3
+    assert paths(endpoint).count("/api/tags") == 6  # before each text, and after its vector came
     assert endpoint.loads == 1
 
 
@@ -442,9 +442,9 @@ def test_a_vector_that_comes_while_the_model_is_looked_at_is_looked_at_once_more
     looking = threads.submit(found.look_again)
     assert asked.wait(30)
     held.let_go.set()
-    slow.result()
     answer.set()
     looking.result()
+    slow.result()
     endpoint.paths.clear()
     endpoint.digest = ANOTHER
     with pytest.raises(errors.ModelChanged):
