@@ -242,7 +242,16 @@ class ModelChanged(PermanentError):
             is. None where the other model has given no vector.
     """
 
-    since: float | None = 0.0
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        retry_after: float | None = None,
+        since: float | None = 0.0,
+    ) -> None:
+        super().__init__(message, status, retry_after)
+        self.args = (*self.args, since)  # some runners make an error anew from its arguments
+        self.since = since
 
 
 class VectorsContradicted(PermanentError):

@@ -265,13 +265,9 @@ class Pool:
             f"{self._right}: their vectors do not compare"
         )
         if self._gave_right_ones(lane):
-            error = errors.ModelChanged(told)
-            error.since = None
-        else:
-            thrown = "what was embedded since the model was last seen right is thrown away"
-            error = errors.ModelChanged(f"{told}; {thrown}")
-            error.since = lane.right_at or 0.0
-        raise error
+            raise errors.ModelChanged(told, since=None)
+        thrown = "what was embedded since the model was last seen right is thrown away"
+        raise errors.ModelChanged(f"{told}; {thrown}", since=lane.right_at or 0.0)
 
     def _gave_right_ones(self, lane: Lane) -> bool:
         """Tell whether another address confirms what this one has given last.

@@ -16,11 +16,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from embed_pipeline import errors
+from embed_pipeline.embedded.process import EmbeddedProcess, start_embedded
 from embed_pipeline.endpoint import Retry
 from embed_pipeline.errors import EmbedPipelineError, EndpointError, TransientError
 from embed_pipeline.job import JobFile
 from embed_pipeline.pipelines.cli import main
-from tests.support.scripted import Reply, ScriptedEndpoint, scripted, vector_of
 
 ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
@@ -228,25 +228,13 @@ def test_a_block_that_is_not_run_exists(word: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def endpoint_of_384() -> Iterator[ScriptedEndpoint]:
-    with scripted() as endpoint:
-        endpoint.script = lambda texts: Reply(
-            200,
-            json.dumps(
-                {
-                    "model": "all-minilm",
-                    "embeddings": [vector_of(text, 384).tolist() for text in texts],
-                    "total_duration": 2_000_000,
-                    "load_duration": 1_000_000,
-                    "prompt_eval_count": 5 * len(texts),
-                }
-            ).encode(),
-        )
-        yield endpoint
+def server() -> Iterator[EmbeddedProcess]:
+    with start_embedded() as process:
+        yield process
 
 
 @pytest.fixture(scope="module")
-def workspace(endpoint_of_384: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(server: EmbeddedProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder as the README's reader has it: job files, documents, the demo's dataset."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "configs").symlink_to(ROOT / "configs")
@@ -254,14 +242,12 @@ def workspace(endpoint_of_384: ScriptedEndpoint, tmp_path_factory: pytest.TempPa
         path = folder / name
         path.parent.mkdir()
         path.write_text('{"id": "csv.reader", "text": "Read a csv file.", "year": 2024}\n')
-    done = run(Block("bash", "embed-pipeline run configs/demo.yaml"), folder, endpoint_of_384)
+    done = run(Block("bash", "embed-pipeline run configs/demo.yaml"), folder, server)
     assert done.returncode == 0, done.stderr
     return folder
 
 
-def run(
-    block: Block, folder: Path, endpoint: ScriptedEndpoint
-) -> "subprocess.CompletedProcess[str]":
+def run(block: Block, folder: Path, server: EmbeddedProcess) -> "subprocess.CompletedProcess[str]":
     """Run a block as a reader would who has installed the project."""
     shell = f'embed-pipeline() {{ "{sys.executable}" -m embed_pipeline "$@"; }}\n{block.code}'
     arguments = {
@@ -271,7 +257,7 @@ def run(
     return subprocess.run(
         arguments[block.language],
         cwd=folder,
-        env={**os.environ, "OLLAMA_HOST": endpoint.url, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "OLLAMA_HOST": server.url, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=100,
@@ -280,9 +266,7 @@ def run(
 
 
 @pytest.mark.parametrize("block", RUN, ids=lambda block: block.code.strip().splitlines()[-1][:40])
-def test_a_block_of_the_readme_runs(
-    block: Block, workspace: Path, endpoint_of_384: ScriptedEndpoint
-) -> None:
-    done = run(block, workspace, endpoint_of_384)
+def test_a_block_of_the_readme_runs(block: Block, workspace: Path, server: EmbeddedProcess) -> None:
+    done = run(block, workspace, server)
 
     assert done.returncode == 0, done.stderr

@@ -59,11 +59,9 @@ def _recounted(
     found = list(samples)
     for sample in found:
         if sample.digest not in ("", right):
-            error = ModelChanged(
+            raise ModelChanged(
                 f"vectors were made by a model of the digest {sample.digest[:12]}, others by "
                 f"{right[:12]}: it was changed during the run, so nothing of it is to be used"
             )
-            error.since = 0.0
-            raise error
     drawn = recount.lowest((sample.rows for sample in found), count)
     return recount.recount(drawn, endpoint, retry)

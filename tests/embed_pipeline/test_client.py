@@ -98,7 +98,7 @@ def test_a_vocabulary_that_is_too_large_is_given_up(endpoint: ScriptedEndpoint) 
 
 def test_a_busy_endpoint_is_asked_again_to_show_the_model(endpoint: ScriptedEndpoint) -> None:
     endpoint.vocabulary = WORDS
-    endpoint.paths = AtFirst({"/api/show": error(503, BUSY)})
+    endpoint.paths = {"/api/show": [error(503, BUSY)]}
     with client(endpoint, Retry(attempts=2)) as found:
         assert list(found.show()) == ["model_info"]
     assert len(endpoint.exchanges) == 2
@@ -315,15 +315,8 @@ def test_one_try_does_not_count_while_the_endpoint_is_busy(endpoint: ScriptedEnd
         assert found.embed(["a", "b"], tries=1).attempts == 2
 
 
-class AtFirst(dict[str, Reply]):
-    """Hold answers that are each given once."""
-
-    def __getitem__(self, path: str) -> Reply:
-        return self.pop(path)
-
-
 def test_a_question_is_asked_again_where_the_endpoint_is_busy(endpoint: ScriptedEndpoint) -> None:
-    endpoint.paths = AtFirst({"/api/version": error(503, BUSY)})
+    endpoint.paths = {"/api/version": [error(503, BUSY)]}
     with client(endpoint, Retry(attempts=2)) as found:
         assert found.get("/api/version") == {"version": "0.0.0-scripted"}
     assert [each.path for each in endpoint.exchanges] == ["/api/version", "/api/version"]

@@ -61,11 +61,17 @@ def test_an_endpoint_error_survives_pickling_with_its_facts(kind: type[EndpointE
     assert copy.faults == {"Overloaded": 4}
 
 
-def test_a_changed_model_survives_pickling_with_when_it_was_last_the_same() -> None:
-    error = errors.ModelChanged("what")
-    assert error.since is None
-    error.since = 12.5
-    assert pickle.loads(pickle.dumps(error)).since == 12.5  # noqa: S301 (our own bytes)
+@pytest.mark.parametrize("since", [None, 0.0, 12.5])
+def test_a_changed_model_tells_when_it_was_last_the_same_however_it_is_passed_on(
+    since: float | None,
+) -> None:
+    error = errors.ModelChanged("what", since=since)
+    assert pickle.loads(pickle.dumps(error)).since == since  # noqa: S301 (our own bytes)
+    assert errors.ModelChanged("what, and where", *error.args[1:]).since == since
+
+
+def test_a_changed_model_of_which_nothing_is_known_was_never_the_same() -> None:
+    assert errors.ModelChanged("what").since == 0.0
 
 
 @pytest.mark.parametrize(

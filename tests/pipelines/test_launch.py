@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,15 +15,25 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from embed_pipeline import errors
+from embed_pipeline.client import Client
+from embed_pipeline.embedded.process import EmbeddedProcess, start_embedded
+from embed_pipeline.endpoint import Endpoint
 from embed_pipeline.engine import CANARY_TEXTS
+from embed_pipeline.errors import RefusedError
 from embed_pipeline.job import load
 from embed_pipeline.manifest import read_manifest
-from embed_pipeline.pipelines.execution import told
 from embed_pipeline.pipelines.launch import run_job
 from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.verify import verify
-from tests.support.scripted import WORDS, Script, ScriptedEndpoint, error, vector_of
+from tests.support.scripted import (
+    WORDS,
+    Reply,
+    Script,
+    ScriptedEndpoint,
+    embedded,
+    error,
+    vector_of,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -336,30 +346,6 @@ def test_a_full_disk_ends_the_job_and_says_where(job: Job) -> None:
     assert "Traceback" not in said
 
 
-def test_errors_come_back_from_a_runner_s_text() -> None:
-    text = "Traceback ...\nembed_pipeline.errors.RefusedError: two ids [while running 'Plan']\n"
-    found = told(RuntimeError(text))
-    assert type(found) is errors.RefusedError
-    assert str(found) == "two ids"
-
-
-def test_other_errors_keep_their_last_line() -> None:
-    found = told(RuntimeError("Traceback ...\nZeroDivisionError: division by zero"))
-    assert str(found) == "the pipeline failed: ZeroDivisionError: division by zero"
-
-
-def test_a_full_disk_is_told_from_a_runner_s_text_as_well() -> None:
-    found = told(RuntimeError("Traceback ...\nOSError: [Errno 28] No space left on device: /o"))
-    assert isinstance(found, errors.DatasetError)
-    assert str(found).startswith("[Errno 28] No space left on device: /o; make room there and run")
-
-
-def test_a_full_disk_is_told_with_the_path() -> None:
-    found = told(OSError(28, "No space left on device: /out/staging/x.parquet [while running 'W']"))
-    assert isinstance(found, errors.DatasetError)
-    assert "No space left on device: /out/staging/x.parquet; make room there" in str(found)
-
-
 def large(job: Job, count: int = 3_000) -> None:
     """Give a job texts of which a thousand fill a part file."""
     job.settings["output"]["file_mb"] = 1
@@ -634,3 +620,73 @@ def test_where_nothing_succeeds_nothing_is_published(job: Job, endpoint: Scripte
     endpoint.script = lambda _: None
     assert job.run()[0] == 0
     assert job.ids == ["a", "b"]
+
+
+# The model on the endpoint
+
+
+@pytest.fixture
+def quick(job: Job, endpoint: ScriptedEndpoint) -> Callable[[str], int]:
+    """Return a function that runs a job of three documents in this process, at an address."""
+    job.documents(*({"id": f"d{n}", "text": f"text {n}"} for n in range(3)))
+    job.settings["tokens"] = {"recount": 0}
+    job.settings["batching"] = {"max_texts": 1, "in_flight": 1}
+
+    def run(url: str) -> int:
+        job.settings["endpoint"]["url"] = url
+        job.file.write_text(yaml.safe_dump({"job": job.settings}))
+        return run_job(load(job.file), (), Terminal(quiet=True))
+
+    return run
+
+
+def test_a_load_of_the_model_on_the_way_is_told(
+    quick: Callable[[str], int], endpoint: ScriptedEndpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load_again(texts: list[str]) -> Reply | None:
+        if texts != ["text 1"]:
+            return None
+        found = {**json.loads(embedded(texts).body), "load_duration": 2_000_000_000}
+        return Reply(200, json.dumps(found).encode())
+
+    endpoint.script = load_again
+    assert quick(endpoint.url) == 0
+    lines = [line.split() for line in capsys.readouterr().err.splitlines()]
+    assert ["model", "reloads", "1"] in lines
+
+
+def test_without_a_load_on_the_way_none_is_told(
+    quick: Callable[[str], int], endpoint: ScriptedEndpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert quick(endpoint.url) == 0
+    assert "model reloads" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedProcess]:
+    with start_embedded() as process:
+        yield process
+
+
+@pytest.mark.parametrize("loaded_before", [False, True])
+def test_a_model_that_the_job_has_loaded_goes_with_it_and_another_client_s_stays(
+    job: Job, quick: Callable[[str], int], server: EmbeddedProcess, loaded_before: bool
+) -> None:
+    with Client(Endpoint(url=server.url, model="all-minilm")) as client:
+        if loaded_before:
+            client.load()
+        assert len(client.get("/api/ps")["models"]) == loaded_before
+        assert quick(server.url) == 0
+        assert len(client.get("/api/ps")["models"]) == loaded_before
+    assert job.ids == ["d0", "d1", "d2"]
+
+
+def test_a_model_that_a_job_has_loaded_goes_though_the_job_fails(
+    job: Job, quick: Callable[[str], int], server: EmbeddedProcess
+) -> None:
+    job.settings["corpus"]["on_duplicate"] = "error"
+    job.documents({"id": "a", "text": "one"}, {"id": "a", "text": "two"})
+    with pytest.raises(RefusedError):
+        quick(server.url)
+    with Client(Endpoint(url=server.url, model="all-minilm")) as client:
+        assert client.get("/api/ps")["models"] == []

@@ -269,7 +269,9 @@ def _without_count(reply: Reply) -> Reply:
 
 
 class Together:
-    """Be a script that answers only once so many requests are under way at the same time.
+    """Be a script that answers the first requests only once so many are under way together.
+
+    Those after them are answered at once: how many there will be at an address, nobody knows.
 
     Attributes:
         most: How many were under way at once, at most.
@@ -278,11 +280,12 @@ class Together:
     def __init__(self, parties: int) -> None:
         self.most = 0
         self._under_way = 0
+        self._waiting = parties
         self._lock = threading.Lock()
         self._barrier = threading.Barrier(parties, timeout=30)
 
     def __call__(self, texts: list[str]) -> Callable[[socket.socket], object]:
-        """Return the action that waits for the others and then answers as usual."""
+        """Return the action that waits for the others, if it is one of the first, and answers."""
         body = embedded(texts).body
         head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
 
@@ -290,7 +293,9 @@ class Together:
             with self._lock:
                 self._under_way += 1
                 self.most = max(self.most, self._under_way)
-            self._barrier.wait()
+                self._waiting, waits = self._waiting - 1, self._waiting > 0
+            if waits:
+                self._barrier.wait()
             with self._lock:
                 self._under_way -= 1
             connection.sendall(head.encode() + body)

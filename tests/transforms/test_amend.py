@@ -1,6 +1,8 @@
 """ReadFailures, EmbedText and AmendDataset on a real pipeline, in library use."""
 
+import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import apache_beam as beam
@@ -15,13 +17,15 @@ from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.errors import RefusedError
 from embed_pipeline.made_with import made_with
 from embed_pipeline.manifest import Manifest, read_manifest
-from embed_pipeline.records import Document, Failed
+from embed_pipeline.parts import PartFile
+from embed_pipeline.records import Document, Embedded, Failed
 from embed_pipeline.staging import new_run
 from embed_pipeline.transforms.amend import AmendDataset, ReadFailures
-from embed_pipeline.transforms.embed import EmbedText
+from embed_pipeline.transforms.embed import EmbedResult, EmbedText
 from embed_pipeline.transforms.write import WriteDataset
 from embed_pipeline.verify import verify
 from tests.support.collecting import Collect, seen
+from tests.support.rows import row
 from tests.support.scripted import ScriptedEndpoint, error
 
 CRASH = error(400, 'do embedding request: Post "http://127.0.0.1:1/embedding": EOF')
@@ -88,3 +92,26 @@ def test_an_engine_that_changes_on_the_way_is_refused(tmp_path: Path, made: Mani
     with pytest.raises(RefusedError, match="context 256, not 512"):
         amend(str(tmp_path / "out"), manifest)
     assert read_manifest(str(tmp_path / "out")) == manifest
+
+
+def test_what_a_bundle_that_fails_has_embedded_is_a_whole_file_all_the_same(
+    tmp_path: Path, made: Manifest
+) -> None:
+    def give(_: int) -> Iterator[Embedded]:
+        yield row("b", attributes={"n": {"deep": 1}})
+        raise ArithmeticError("the bundle fails")
+
+    def run(to: Amendment) -> None:
+        with TestPipeline("FnApiRunner") as p:
+            names = ("failed", "tally", "recount", "chunked")
+            none = {name: p | name >> beam.Create([], reshuffle=False) for name in names}
+            rows = p | beam.Create([0], reshuffle=False) | beam.FlatMap(give)
+            provenance = p | "Provenance" >> beam.Create([made.provenance], reshuffle=False)
+            _ = EmbedResult(embedded=rows, provenance=provenance, **none) | AmendDataset(to)
+
+    to = amendment(str(tmp_path / "out"), made)
+    with pytest.raises(Exception, match="the bundle fails"):
+        run(to)
+    (note,) = Path(to.run.staging).glob("data-*.json")
+    assert PartFile.noted(json.loads(note.read_bytes())).rows == 1
+    assert read_manifest(str(tmp_path / "out")) == made

@@ -84,7 +84,7 @@ def test_a_bundle_of_another_model_than_the_provenance_s_fails_the_job_before_a_
     endpoint: ScriptedEndpoint, tmp_path: Path, count: int
 ) -> None:
     changed = SECOND._replace(digest="e2" * 32)
-    with pytest.raises(Exception, match=r"model of the digest e2e2e2e2e2e2, others by d1d1d1d1d1d1"):
+    with pytest.raises(Exception, match=r"of the digest e2e2e2e2e2e2, others by d1d1d1d1"):
         run(endpoint, tmp_path, count, [FIRST, changed], windows=False)
     assert endpoint.texts == []
 

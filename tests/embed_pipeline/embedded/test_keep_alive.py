@@ -3,6 +3,7 @@
 The pauses are on a clock that the tests turn; the loads are real ones.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from embed_pipeline.embedded.model import Model
 from embed_pipeline.embedder import Embedder
 from embed_pipeline.endpoint import Batching, Endpoint, Retry
 from embed_pipeline.outcomes import Vector
+from embed_pipeline.sizing import Prepared
 from embed_pipeline.tokens import Tokens
 
 TEXTS = ["Why is the sky blue?", "Blue skies", "C++ and C#", "naïve", "a b c", "the last one"]
@@ -61,7 +63,8 @@ def reloads(service: Service, keep_alive: str) -> int:
     try:
         for text in service.paused(TEXTS):
             (prepared,) = embedder.prepare([text])
-            results, effort = embedder.submit([prepared]).result()  # type: ignore[list-item]
+            assert isinstance(prepared, Prepared)
+            results, effort = embedder.submit([prepared], threading.Event()).result()
             assert isinstance(results[0], Vector)
             total += effort.reloads
     finally:
