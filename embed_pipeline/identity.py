@@ -2,10 +2,18 @@
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embed_pipeline import errors
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Endpoint
 from embed_pipeline.model_names import entry_of, names_of
+
+# Short texts on which engines and versions are known to differ: the same digest on another version
+# of the server gives other vectors.
+FINGERPRINT_TEXTS = ("a", "C++", "café", "naïve")
+LEAST_COSINE = 0.9999  # of two vectors of one text by the very same engine
 
 
 class Identity(NamedTuple):
@@ -14,16 +22,26 @@ class Identity(NamedTuple):
     Attributes:
         digest: The model's digest, or "" where the server does not say.
         context: Tokens the loaded model reads, or None where the server does not say.
+        fingerprint: The vectors of FINGERPRINT_TEXTS, float32, shape (4, dimension); None where
+            the digest says it already.
     """
 
     digest: str
     context: int | None
+    fingerprint: NDArray[np.float32] | None
 
-    def agrees(self, other: "Identity | None") -> bool:
+    def agrees(self, other: "Identity") -> bool:
         """Tell whether both may be the same; a context that is not told contradicts nothing."""
-        if other is None or self.digest != other.digest:
-            return other is None
-        return None in (self.context, other.context) or self.context == other.context
+        contexts = {self.context, other.context} - {None}
+        return self.digest == other.digest and len(contexts) < 2 and self._like(other)
+
+    def _like(self, other: "Identity") -> bool:
+        if self.fingerprint is None or other.fingerprint is None:
+            return False
+        if self.fingerprint.shape != other.fingerprint.shape:
+            return False
+        cosines = np.einsum("ij,ij->i", self.fingerprint, other.fingerprint)
+        return bool((cosines >= LEAST_COSINE).all())
 
     def __str__(self) -> str:
         context = "" if self.context is None else f" with a context of {self.context} tokens"

@@ -30,7 +30,8 @@ def embed_texts(
 
     A text that failed alone is blamed when it fails alone again after the probes have succeeded,
     and the probes succeed once more right after it, at the same address. Where they do not, it is
-    sent again after they do, up to ROUNDS times; then it is given up, and the server is blamed. A
+    sent again after they do, up to ROUNDS times; then it is given up. The text is blamed all the
+    same if it failed alike each time, as where a server dies of it, and the server otherwise. A
     text that is refused for good is sent no more; the probes tell that not all requests are.
 
     With k guilty texts among n this takes at most 1 + 2k * ceil(log2 n) requests and 1 for the
@@ -67,6 +68,7 @@ def _verdict(
 ) -> Vector | Failure:
     """Tell whether a text that failed alone does so by its own fault."""
     attempts = failure.attempts
+    kinds = {type(failure.error)}
     for _ in range(ROUNDS):
         wait_until_well(client, effort)
         (again,) = _bisected(client, [text], sizing, effort)
@@ -74,10 +76,11 @@ def _verdict(
             return again
         attempts += again.attempts
         failure = again._replace(attempts=attempts)
+        kinds.add(type(failure.error))
         error = failure.error
         if not isinstance(error, errors.TransientError) or is_well(client, effort, error.address):
             return failure
-    return failure._replace(blame="server")
+    return failure if len(kinds) == 1 else failure._replace(blame="server")
 
 
 def _bisected(

@@ -27,6 +27,7 @@ class Lane:
         faults: How many requests have failed by its fault since the last success.
         rests_until: When it may be used again though others are well (`time.monotonic`).
         asked_until: Until when it has asked to be left alone.
+        too_busy: Whether it has said so since the last success.
         halved_at: When its pace was last halved; answers to what was sent before do not halve it
             again.
         looked_at: When its model was last seen to be the right one (`time.monotonic`), or None
@@ -45,6 +46,7 @@ class Lane:
     faults: int = 0
     rests_until: float = 0.0
     asked_until: float = 0.0
+    too_busy: bool = False
     halved_at: float = 0.0
     looked_at: float | None = None
     right_at: float | None = None

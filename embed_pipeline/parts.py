@@ -1,5 +1,6 @@
 """Part files: rows in, whole Parquet files out, bounded in memory, size and time."""
 
+import errno
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -125,6 +126,7 @@ class RowWriter:
         self._row_bytes = ROW_BYTES + 4 * layout.dimension
         self._part: _OpenPart | None = None
         self._deadline = 0.0
+        self._begun = files.exists(run.begun)
 
     def add(self, row: Embedded) -> Sequence[PartFile | Failed]:
         """Take a row; return the file this completes, and the failures of rows that do not fit."""
@@ -174,6 +176,10 @@ class RowWriter:
         )
 
     def _close_part(self) -> list[PartFile]:
+        if self._begun and not files.exists(self._run.begun):
+            raise FileNotFoundError(
+                errno.ENOENT, "the run's own file has gone while it ran", self._run.begun
+            )
         part, self._part = self._part, None
         return [] if part is None else [part.close()]
 

@@ -15,7 +15,7 @@ import numpy as np
 from embed_pipeline import errors, interrupt
 from embed_pipeline.client import Client, Sent, Tries, embed_tried
 from embed_pipeline.endpoint import Endpoint, Retry
-from embed_pipeline.identity import Identity, find_digest, told_context
+from embed_pipeline.identity import FINGERPRINT_TEXTS, Identity, find_digest, told_context
 from embed_pipeline.lane import Lane, lane_of
 from embed_pipeline.retrying import tried
 
@@ -40,6 +40,10 @@ _OF_THE_ADDRESS = (
     errors.NotAnEndpoint,
     errors.Unauthorized,
 )
+_WHY = {
+    False: "their vectors do not compare",
+    True: "they are the same, but give short texts other vectors, as versions of a server may",
+}
 _log = logging.getLogger("embed_pipeline")
 
 
@@ -165,7 +169,7 @@ class Pool:
             raise
         else:
             with self._changed:
-                lane.faults, lane.rests_until = 0, 0.0
+                lane.faults, lane.rests_until, lane.too_busy = 0, 0.0, False
                 lane.pace.recover()
             return found, waited
         finally:
@@ -189,7 +193,8 @@ class Pool:
                     lane.under_way += 1
                     lane.chosen_at = time.monotonic()
                     return lane, 0.0 if waits_since is None else lane.chosen_at - waits_since
-                waits_since = waits_since or time.monotonic()
+                if any(one.too_busy for one in self._lanes):
+                    waits_since = waits_since or time.monotonic()
                 self._changed.wait(NOTICE_SECONDS)
 
     def _choice(self, at: str) -> Lane | None:
@@ -206,6 +211,7 @@ class Pool:
         """Draw the consequences of an error; tell whether to try another address at once."""
         if isinstance(error, _TOO_MUCH):
             lane.slow_down(sent_at)
+        lane.too_busy |= isinstance(error, errors.Overloaded)
         if isinstance(error, _OF_THE_SERVER):
             lane.rest(error.retry_after, self._retry.total_seconds)
         if isinstance(error, errors.TransientError) and not isinstance(error, errors.Overloaded):
@@ -254,15 +260,18 @@ class Pool:
             if lane.right_at is None or error.status != 200:
                 raise
             raise errors.WrongAnswer(error.message, 200) from error  # a page, for a moment
+        if self._right is not None and digest != self._right.digest:
+            return Identity(digest, None, None)
         if lane.right_at is None:
             lane.client.load(attempts=1)
-        return Identity(digest, told_context(lane.client, lane.endpoint, attempts=1))
+        vectors = lane.client.send(FINGERPRINT_TEXTS).answer.vectors
+        return Identity(digest, told_context(lane.client, lane.endpoint, attempts=1), vectors)
 
     def _refuse(self, lane: Lane, found: Identity) -> None:
         """Refuse an address whose model is not the one of the start."""
         told = (
             f"{lane.name} has {found} as '{lane.endpoint.model}', and the run began with "
-            f"{self._right}: their vectors do not compare"
+            f"{self._right}: {_WHY[str(found) == str(self._right)]}"
         )
         if self._gave_right_ones(lane):
             raise errors.ModelChanged(told, since=None)

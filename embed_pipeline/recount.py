@@ -1,7 +1,7 @@
-"""A sample of rows whose texts are sent again, alone: is the count a row carries the endpoint's?
+"""A sample of rows whose texts are sent again, alone: are count and vector the endpoint's?
 
-In a request of several texts errors of single counts can cancel. A text that is sent alone has a
-count of its own, which nothing can cancel.
+In a request of several texts errors of single counts can cancel, and vectors can be mixed up. A
+text that is sent alone has a count and a vector of its own.
 """
 
 import heapq
@@ -9,11 +9,15 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embed_pipeline import errors, interrupt
 from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.pool import Pool
 from embed_pipeline.records import TokenCountSource
 
+LEAST_COSINE = 0.999  # of a row's vector and that of its text alone: batches change digits only
 LEAST_SHARE = 0.9  # of verified counts that a sample confirms, if the tokenizer is the model's
 ATTEMPTS = 2  # of each text: its row is there, whatever comes of this
 
@@ -25,13 +29,14 @@ class Sampled(NamedTuple):
         rank: The hash of the row's id (CRC-32): rows with the lowest ranks are drawn, so
             that the sample is random but the same in every run.
         text: As it was sent.
-        token_count, token_count_source: As the row carries them.
+        token_count, token_count_source, vector: As the row carries them.
     """
 
     rank: int
     text: str
     token_count: int
     token_count_source: TokenCountSource
+    vector: NDArray[np.float32]
 
 
 def rank_of(identity: str) -> int:
@@ -63,14 +68,21 @@ class Sampler:
         self._drawn: list[Sampled] = []
         self._bound = 1 << 32 if count else 0
 
-    def add(self, identity: str, text: str, tokens: int, source: TokenCountSource) -> None:
-        """Take a row; one whose text went alone has the endpoint's count, and is not drawn."""
-        if source == "server" or not self._bound:
+    def add(
+        self,
+        identity: str,
+        text: str,
+        tokens: int,
+        source: TokenCountSource,
+        vector: NDArray[np.float32],
+    ) -> None:
+        """Take a row."""
+        if not self._bound:
             return
         rank = rank_of(identity)
         if rank >= self._bound:
             return
-        self._drawn.append(Sampled(rank, text, tokens, source))
+        self._drawn.append(Sampled(rank, text, tokens, source, vector.copy()))
         if len(self._drawn) >= 2 * self._count:
             self._drawn = lowest([self._drawn], self._count)
             self._bound = self._drawn[-1].rank
@@ -86,10 +98,14 @@ Recount = dict[str, dict[str, int]]
 def recount(sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry) -> Recount:
     """Send each text alone; tell for each token_count_source how many were asked and agreed.
 
-    A text that gets no answer now, or no count, is not counted as asked.
+    A text that gets no answer now, or no count, is not counted as asked; nor is one that went alone
+    before, as its count is the endpoint's.
 
     Returns:
         Such as {"verified": {"asked": 100, "agreed": 100}}; empty where nothing was asked.
+
+    Raises:
+        VectorsContradicted: A row's vector is not the one its text has alone.
     """
     found: Recount = {}
     hurried = retry.model_copy(update={"attempts": min(retry.attempts, ATTEMPTS)})
@@ -98,16 +114,31 @@ def recount(sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry) -> Rec
             if interrupt.stop_requested():
                 break
             try:
-                count = client.embed([one.text]).answer.token_count
+                answer = client.embed([one.text]).answer
             except (errors.RequestTimedOut, errors.ConnectionFailed, errors.ConnectionLost):
                 break  # the rows are there; an endpoint in trouble is not waited for each time
             except errors.EndpointError:
                 continue
-            if count is not None:
+            _check(one, answer.vectors[0])
+            count = answer.token_count
+            if count is not None and one.token_count_source in ("verified", "estimated"):
                 tally = found.setdefault(one.token_count_source, {"asked": 0, "agreed": 0})
                 tally["asked"] += 1
                 tally["agreed"] += count == one.token_count
     return dict(sorted(found.items()))
+
+
+def _check(one: Sampled, alone: NDArray[np.float32]) -> None:
+    """Hold a row's vector against the one its text has alone."""
+    if one.vector.shape == alone.shape and float(one.vector @ alone) >= LEAST_COSINE:
+        return
+    raise errors.VectorsContradicted(
+        "a row's text, sent again alone, got another vector than the row has: the endpoint mixes "
+        "up the texts of a request, or computes otherwise than when it was asked first; nothing of "
+        "this run is to be used; try `embed-pipeline check --deep`, see the server's log, and run "
+        "again",
+        200,
+    )
 
 
 def contradicted(found: Mapping[str, Mapping[str, int]]) -> str | None:

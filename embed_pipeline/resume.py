@@ -22,12 +22,12 @@ from embed_pipeline.errors import RefusedError
 from embed_pipeline.kept import identity
 from embed_pipeline.locations import name
 from embed_pipeline.made_with import check_same_engine
+from embed_pipeline.ownership import is_part
 from embed_pipeline.parts import PartFile
 from embed_pipeline.progress import Progress, ProgressFile, running
 from embed_pipeline.provenance import FOOTER_KEY
-from embed_pipeline.staging import Folder, Run
+from embed_pipeline.staging import MANIFEST, Folder, Run
 
-RUN = "run.json"
 DECIDING = ("dimensions_asked", "options", "truncate", "on_too_long", "prefix", "tokenizer")
 _BLOCK_BYTES = 1 << 20
 
@@ -72,7 +72,7 @@ class Reused(NamedTuple):
 def begin(run: Run, job: Mapping[str, Any], digest: str) -> None:
     """Say what a run is, so that a later one can go on where it stops."""
     found = {"identity": identity(job), "digest": digest}
-    files.write_bytes(files.join(run.staging, RUN), orjson.dumps(found))
+    files.write_bytes(run.begun, orjson.dumps(found))
 
 
 def forget(run: Run, since: float | None = None) -> None:
@@ -82,7 +82,7 @@ def forget(run: Run, since: float | None = None) -> None:
         run: The run.
         since: In seconds since the epoch; None or 0.0: nothing at all is reused.
     """
-    path = files.join(run.staging, RUN)
+    path = run.begun
     found = _run_file(run)
     if since and found:
         files.write_bytes(path, orjson.dumps({**found, "until": since}))
@@ -94,8 +94,26 @@ def forget_failures(run: Run) -> None:
     """See to it that the texts that failed in a run are sent again by the next."""
     found = _run_file(run)
     if found is not None:
-        path = files.join(run.staging, RUN)
+        path = run.begun
         files.write_bytes(path, orjson.dumps({**found, "failures": False}))
+
+
+def take_back(run: Run) -> None:
+    """Move parts back into the staging folder that a commit which was killed has placed already.
+
+    To be called where there is no dataset. Only files whose bytes are those of a note are moved.
+    """
+    if _run_file(run) is None or not files.rename_is_cheap(run.path):
+        return
+    folders: tuple[Folder, ...] = ("data", "failures")
+    for folder in folders:
+        placed = [one for one in files.list_folder(files.join(run.path, folder)) if is_part(one)]
+        for part in _notes(run, folder):
+            same = [part._replace(path=one.path) for one in placed if one.size == part.bytes]
+            if same and not files.exists(part.path):
+                found = [one for one in same if _sound(one)]
+                if found:
+                    files.move(found[0].path, part.path)
 
 
 def left(run: Run) -> Left:
@@ -132,7 +150,10 @@ def candidates(path: str, job: Mapping[str, Any], digest: str) -> list[Left]:
     """
     wanted = {"identity": identity(job), "digest": digest}
     found = []
+    complete = files.exists(files.join(path, MANIFEST))
     for run in running(path):
+        if not complete:
+            take_back(run)
         told = _run_file(run) or {}
         if digest and {key: told.get(key) for key in wanted} == wanted:
             what = left(run)
@@ -182,7 +203,7 @@ def counted(run: Run, reused: Reused) -> None:
 
 def _run_file(run: Run) -> dict[str, Any] | None:
     """Return what a run says of itself; None where it says nothing."""
-    path = files.join(run.staging, RUN)
+    path = run.begun
     return _json(files.read_bytes(path)) if files.exists(path) else None
 
 

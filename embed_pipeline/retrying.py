@@ -139,7 +139,8 @@ class _Repetition:
     def ended_with(self, found: T) -> Tried[T]:
         """Return what was found, with what all tries took."""
         attempts = self._faults.total() + 1
-        return Tried(found, attempts, self._last - self._began, self._throttled_s, self._faults)
+        lost_s = self._last - self._began if self._faults else 0.0
+        return Tried(found, attempts, lost_s, self._throttled_s, self._faults)
 
 
 def _error_of(state: tenacity.RetryCallState) -> BaseException | None:

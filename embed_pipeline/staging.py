@@ -35,6 +35,11 @@ class Run(NamedTuple):
         return files.join(self.path, STAGING, self.run_id)
 
     @property
+    def begun(self) -> str:
+        """Return the path of the file that says which job and model the run is of."""
+        return files.join(self.staging, "run.json")
+
+    @property
     def manifest(self) -> str:
         """Return the path of the dataset's manifest."""
         return files.join(self.path, MANIFEST)

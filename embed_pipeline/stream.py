@@ -37,6 +37,7 @@ class Done(NamedTuple, Generic[T]):
 # A document by its place in the stream, whose text is ready to be sent.
 _Waiting = tuple[int, Document, T, Prepared]
 
+AHEAD = 256  # requests whose results may wait for an earlier one
 WINDOW = 8  # requests among which texts of similar length are brought together
 
 
@@ -44,7 +45,8 @@ class EmbedStream(Generic[T]):
     """Embed documents as they come, with several requests under way.
 
     Results come in the order of the documents. What is buffered is bounded by `batching`: one batch
-    of texts to count, one being filled, and `in_flight` under way; where the embedder groups texts
+    of texts to count, one being filled, `in_flight` under way, and AHEAD that wait for an earlier
+    one, as behind a text that is never answered; where the embedder groups texts
     of similar length, WINDOW batches to count, and as many results that wait for earlier ones.
 
     Args:
@@ -69,6 +71,7 @@ class EmbedStream(Generic[T]):
         self._done: dict[int, Done[T]] = {}  # by place, what waits for an earlier one
         self._given = 0
         self._given_up = threading.Event()
+        self._room = threading.Semaphore(embedder.in_flight)
 
     def add(self, document: Document, tag: T) -> Sequence[Done[T]]:
         """Take a document and what belongs to it; return what is done meanwhile.
@@ -146,13 +149,19 @@ class EmbedStream(Generic[T]):
         return sorted(ready, key=_length, reverse=not self._shortest_first)
 
     def _submit(self, batch: list[_Waiting[T]]) -> None:
-        """Send a batch; with too many under way, wait for the oldest and collect its results."""
-        waited = len(self._under_way) >= self._embedder.in_flight
-        if waited:
-            self._under_way[0][1].exception()  # wait, but send before the rows go on
+        """Send a batch once there is room, and collect what is done, as far as it is in order.
+
+        A request that takes long holds up the rows behind it, but not the requests: up to AHEAD of
+        them wait with their results.
+        """
+        self._room.acquire()
         texts = [text for _, _, _, text in batch]
-        self._under_way.append((batch, self._embedder.submit(texts, self._given_up)))
-        if waited:
+        future = self._embedder.submit(texts, self._given_up)
+        future.add_done_callback(lambda _: self._room.release())
+        self._under_way.append((batch, future))
+        if len(self._under_way) > AHEAD:
+            self._collect()
+        while self._under_way and self._under_way[0][1].done():
             self._collect()
 
     def _collect(self) -> None:

@@ -39,6 +39,7 @@ from embed_pipeline.pipelines.options import (
 )
 from embed_pipeline.pipelines.preflight import preflight
 from embed_pipeline.pipelines.terminal import Terminal
+from embed_pipeline.progress import running
 from embed_pipeline.provenance import provenance
 from embed_pipeline.scan import Scan, infer
 from embed_pipeline.schema import Layout
@@ -182,6 +183,11 @@ def _reused(
     """Return what is taken from earlier runs of the job, and say so, a line a run."""
     left = resume.candidates(job.output.path, described, digest)
     if not left:
+        for run in running(job.output.path):
+            terminal.say(
+                f"nothing of run {run.run_id} is reused: it is of another job, corpus or model, or "
+                "has left no whole file"
+            )
         return None
     repeat = job.corpus.on_duplicate != "error"
     if repeat and job.output.text == "drop":

@@ -230,7 +230,7 @@ class EmbedDoFn(beam.DoFn):
                 ),
             )
         vector, tokens, source, truncated = result
-        self._sampler.add(document.id, sent, tokens, source)
+        self._sampler.add(document.id, sent, tokens, source, vector)
         return windowed.with_value(
             Embedded(*document, vector, self._endpoint.model, tokens, source, truncated)
         )

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 
+from embed_pipeline.identity import FINGERPRINT_TEXTS
+
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
 NOT_PASSED_ON = {"connection", "transfer-encoding", "content-length", "host", "keep-alive"}
 
@@ -314,7 +316,18 @@ class FaultyProxy:
         return self._embedded(connection, request)
 
     def _embedded(self, connection: socket.socket, request: Request) -> bool:
-        """Serve an embed request; tell whether the connection is good for another."""
+        """Serve an embed request; tell whether the connection is good for another.
+
+        What only looks which model there is passes, uncounted.
+        """
+        if json.loads(request.body).get("input") == list(FINGERPRINT_TEXTS):
+            incident = Incident(self, connection, request, Asked(0, []))
+            try:
+                incident.send(incident.behind())
+            except (OSError, http.client.HTTPException):
+                incident.reset()
+                return False
+            return True
         asked, fault = self._numbered(request)
         incident = Incident(self, connection, request, asked)
         if fault is not None:
