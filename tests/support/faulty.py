@@ -207,6 +207,7 @@ class FaultyProxy:
         self.pending: deque[Fault] = deque()
         self.digest: str | None = None
         self.replaced = False
+        self.lives = 0  # how often the server was started anew
         self.removed = False
         self.heard: list[dict[str, str]] = []
         self.closing = threading.Event()
@@ -329,7 +330,7 @@ class FaultyProxy:
                 return False
             return True
         asked, fault = self._numbered(request)
-        incident = Incident(self, connection, request, asked)
+        incident, life = Incident(self, connection, request, asked), self.lives
         if fault is not None:
             asked.fault = fault.name
             fault.act(incident)
@@ -337,6 +338,9 @@ class FaultyProxy:
         try:
             answer = incident.behind()
         except (OSError, http.client.HTTPException):  # it has died: so does the connection
+            incident.reset()
+            return False
+        if self.lives != life:
             incident.reset()
             return False
         incident.send(answer, good=answer.status == 200)

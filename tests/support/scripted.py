@@ -87,11 +87,12 @@ class ScriptedEndpoint:
         connections: Those that are open.
         stopping: Set when the server is to end; a stalling script waits for it.
         requests: The embed requests' bodies, in order of arrival; load-only ones, and those that
-            find out what bounds a text, left out.
+            find out what bounds a text or which model answers, left out.
         headers: Each embed request's headers.
         loads: How many load-only requests came.
         models: What `/api/tags` lists.
         digest: Their digest.
+        engine: What its vectors depend on beside the texts, as on a server's version.
         expires_at: The expiry `/api/ps` tells once the model is loaded.
         context: Tokens the model reads.
         told_context: What `/api/ps` tells of that; None: nothing.
@@ -115,6 +116,7 @@ class ScriptedEndpoint:
         self.loads = 0
         self.models = ["all-minilm:latest"]
         self.digest = DIGEST
+        self.engine = ""
         self.expires_at = "2000-01-01T00:00:00Z"
         self.context = 256
         self.told_context: int | None = 256
@@ -227,12 +229,13 @@ class ScriptedEndpoint:
             for text, count in zip(texts, counts, strict=True)
         ]
         total = sum(min(count, self.context) for count in counts)
-        reply = embedded(read, body.get("dimensions") or DIMENSION, total)
+        made_of = [self.engine + text for text in read]
+        reply = embedded(made_of, body.get("dimensions") or DIMENSION, total)
         return reply if self.tells_count else _without_count(reply)
 
 
 def _finds_limits(texts: list[str]) -> bool:
-    """Tell whether a request only finds out what bounds a text."""
+    """Tell whether a request only finds out what bounds a text, or which model answers."""
     if texts in (list(PLAIN_TEXTS), list(FINGERPRINT_TEXTS)):
         return True
     return len(texts) == 1 and set(texts[0]) == {"a", " "}
