@@ -165,6 +165,7 @@ def _replace(incident: Incident) -> None:
 
 def _restart_with_another(incident: Incident) -> None:
     incident.proxy.lives += 1
+    incident.proxy.refuse(0.3)
     incident.proxy.digest, incident.proxy.replaced = OTHER_DIGEST, True
     incident.reset()
 
