@@ -3,14 +3,17 @@
     python -m benchmarks.canned [--ms-per-text 1.0] [--counting]
 
 It listens on a free loopback port, prints it, and ends when its standard input closes. Vectors are
-random but well-formed (384 values, unit length). `GET /busy` tells the seconds it spent serving.
+random but well-formed (384 values, unit length), and each text has its own. `GET /busy` tells the
+seconds it spent serving.
 With `--counting` it tells the vocabulary of all-minilm, and counts tokens with it; else 12 a text.
 """
 
 import argparse
 import asyncio
+import math
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,14 +25,16 @@ from embed_pipeline.embedded.engine import Context, TextTokenizer
 from embed_pipeline.embedded.model import prepare
 
 DIMENSION = 384
-VARIETY = 997  # different vectors, used in turn
+VARIETY = 997  # different vectors but for their first two values
+FIRST = 0.1  # length of the first two values, whose direction is the text's own
 
 
 def canned_vectors() -> list[bytes]:
-    """Return the JSON of some unit vectors."""
-    found = np.random.default_rng(7).standard_normal((VARIETY, DIMENSION))
-    found /= np.linalg.norm(found, axis=1, keepdims=True)
-    return [orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) for row in found.astype("f4")]
+    """Return the JSON of some unit vectors, from their third value on."""
+    found = np.random.default_rng(7).standard_normal((VARIETY, DIMENSION - 2))
+    found *= math.sqrt(1 - FIRST**2) / np.linalg.norm(found, axis=1, keepdims=True)
+    rows = found.astype("f4")
+    return [orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY)[1:] for row in rows]
 
 
 class Canned(asyncio.Protocol):
@@ -66,7 +71,7 @@ class Canned(asyncio.Protocol):
             return
         texts = orjson.loads(body)["input"]
         count = len(texts)
-        answer = self._embedded(count, self._tokens(texts))
+        answer = self._embedded(texts, self._tokens(texts))
         if self.seconds_per_text and count:
             self.serving = asyncio.ensure_future(self._serve(count, answer))
         else:
@@ -86,12 +91,18 @@ class Canned(asyncio.Protocol):
             return 12 * len(texts)
         return sum(map(len, self.tokenizer.encode(texts, Context(), truncate=True)))
 
-    def _embedded(self, count: int, tokens: int) -> bytes:
-        vectors = b",".join((self.vectors * (count // VARIETY + 1))[:count])
+    def _embedded(self, texts: list[str], tokens: int) -> bytes:
+        vectors = b",".join(map(self._vector, texts))
         return (
             b'{"model":"all-minilm","embeddings":[%b],"total_duration":1,"load_duration":1,'
             b'"prompt_eval_count":%d}' % (vectors, tokens)
         )
+
+    def _vector(self, text: str) -> bytes:
+        number = zlib.crc32(text.encode())
+        angle = number * math.tau / 2**32
+        first = FIRST * math.cos(angle), FIRST * math.sin(angle)
+        return b"[%.9g,%.9g,%b" % (*first, self.vectors[number % VARIETY])
 
     def _other(self, path: bytes) -> bytes:
         entry = {"name": "all-minilm:latest", "digest": "c" * 64, "context_length": 256}

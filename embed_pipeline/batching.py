@@ -25,15 +25,18 @@ class Batcher(Generic[T]):
         self._elements: list[T] = []
         self._size = 0
         self._weight = 0
+        self._full = False  # with an element that came after a batch it did not fit in
 
     def add(self, element: T, size: int, weight: int = 0) -> list[T] | None:
         """Take an element; return the batch this completes, or None."""
         self._size += size
         self._weight += weight
-        if self._elements and (self._size > self._max_size or self._weight > self._max_weight):
+        fits = self._size <= self._max_size and self._weight <= self._max_weight
+        if self._elements and (self._full or not fits):
             full = self.flush()
             self._elements.append(element)
             self._size, self._weight = size, weight
+            self._full = self.max_count == 1
             return full
         self._elements.append(element)
         return self.flush() if len(self._elements) >= self.max_count else None
@@ -42,4 +45,5 @@ class Batcher(Generic[T]):
         """Return what has been collected, which may be nothing, and start anew."""
         elements, self._elements = self._elements, []
         self._size = self._weight = 0
+        self._full = False
         return elements

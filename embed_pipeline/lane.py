@@ -34,6 +34,7 @@ class Lane:
             where it must be looked at before the next text.
         right_at: The same moment, in seconds since the epoch.
         unseen: Whether it has given vectors since.
+        reloaded: Whether a look waited for the model to be loaded again, which nobody was told yet.
         given: The latest texts it was asked for, with the vectors it gave: one of each request.
         chosen_at: When it was last given a request (`time.monotonic`).
         looking: Held while its model is looked at.
@@ -51,6 +52,7 @@ class Lane:
     looked_at: float | None = None
     right_at: float | None = None
     unseen: bool = False
+    reloaded: bool = False
     chosen_at: float = 0.0
     given: deque[tuple[str, NDArray[np.float32]]] = field(default_factory=lambda: deque(maxlen=8))
     looking: threading.Lock = field(default_factory=threading.Lock)

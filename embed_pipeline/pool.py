@@ -138,6 +138,8 @@ class Pool:
             sent = lane.client.send(texts, truncate=truncate)
             self._look_if_due(lane)  # others may have met a server that was started anew meanwhile
             lane.unseen = True
+            if lane.reloaded:
+                sent, lane.reloaded = sent._replace(reloaded=True), False
             lane.given.append((texts[0], sent.answer.vectors[0]))
             return sent
 
@@ -264,8 +266,10 @@ class Pool:
             return Identity(digest, None, None)
         if lane.right_at is None:
             lane.client.load(attempts=1)
-        vectors = lane.client.send(FINGERPRINT_TEXTS).answer.vectors
-        return Identity(digest, told_context(lane.client, lane.endpoint, attempts=1), vectors)
+        sent = lane.client.send(FINGERPRINT_TEXTS)
+        lane.reloaded |= sent.reloaded and lane.right_at is not None
+        context = told_context(lane.client, lane.endpoint, attempts=1)
+        return Identity(digest, context, sent.answer.vectors)
 
     def _refuse(self, lane: Lane, found: Identity) -> None:
         """Refuse an address whose model is not the one of the start."""

@@ -46,7 +46,8 @@ def rank_of(identity: str) -> int:
 
 def lowest(samples: Iterable[Iterable[Sampled]], count: int) -> list[Sampled]:
     """Merge samples into one: the `count` rows with the lowest ranks."""
-    return heapq.nsmallest(count, (one for sample in samples for one in sample))
+    every = (one for sample in samples for one in sample)
+    return heapq.nsmallest(count, every, key=lambda one: one[:4])  # vectors have no order
 
 
 class Sample(NamedTuple):

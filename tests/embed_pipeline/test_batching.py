@@ -98,6 +98,7 @@ def test_a_batch_ends_only_where_the_next_element_would_not_fit(
     st.tuples(st.integers(1, 50), st.integers(1, 50)),
 )
 @example([(0, 0, 9), (0, 0, 9), (0, 0, 9), (0, 0, 2)], (50, 50))
+@example([(0, 1, 2), (0, 1, 1), (0, 0, 1)], (1, 1))
 def test_every_bound_holds_though_the_count_is_changed_and_a_lower_one_from_the_next_batch_on(
     elements: list[tuple[int, int, int]], most: tuple[int, int]
 ) -> None:

@@ -9,6 +9,7 @@ from embed_pipeline import errors
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.engine import CANARY_TEXTS, find_version, inspect
+from embed_pipeline.identity import FINGERPRINT_TEXTS
 from embed_pipeline.limits import Limits
 from embed_pipeline.tokens import Tokens
 from tests.support.scripted import (
@@ -46,6 +47,7 @@ def test_the_model_is_loaded_before_its_context_is_asked_for(endpoint: ScriptedE
         "/api/tags",
         "/api/ps",
         "/api/embed",
+        "/api/embed",
         "/api/ps",
         "/api/version",
         "/api/tags",
@@ -55,7 +57,7 @@ def test_the_model_is_loaded_before_its_context_is_asked_for(endpoint: ScriptedE
         "/api/embed",
     ]
     inputs = [each.body["input"] for each in endpoint.exchanges if each.path == "/api/embed"]
-    assert inputs == [[], ["a " * 257], list(CANARY_TEXTS)]
+    assert inputs == [[], list(FINGERPRINT_TEXTS), ["a " * 257], list(CANARY_TEXTS)]
 
 
 def test_the_canary_is_neither_prefixed_nor_cut(endpoint: ScriptedEndpoint) -> None:

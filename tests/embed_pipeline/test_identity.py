@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from embed_pipeline import errors
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Endpoint, Retry
-from embed_pipeline.identity import Identity, find_digest, told_context
-from tests.support.scripted import DIGEST, Reply, ScriptedEndpoint, error
+from embed_pipeline.identity import FINGERPRINT_TEXTS, Identity, find_digest, told_context
+from tests.support.scripted import DIGEST, Reply, ScriptedEndpoint, error, vector_of
 
 BUSY = "server busy, please try again.  maximum pending requests exceeded"
 
@@ -30,33 +31,62 @@ def loaded(*models: dict[str, object]) -> Reply:
     return Reply(200, json.dumps({"models": models}).encode())
 
 
+def identity(digest: str, context: int | None = 256, engine: str = "") -> Identity:
+    """Return what a scripted endpoint of this digest, context and engine is known by."""
+    return Identity(digest, context, np.stack([vector_of(engine + t) for t in FINGERPRINT_TEXTS]))
+
+
 @pytest.mark.parametrize(
     ("one", "other", "agrees"),
     [
-        (Identity("aa", 256), Identity("aa", 256), True),
-        (Identity("aa", 256), Identity("aa", 512), False),
-        (Identity("aa", None), Identity("aa", 512), True),
-        (Identity("aa", 256), Identity("aa", None), True),
-        (Identity("aa", 256), Identity("bb", 256), False),
-        (Identity("", None), Identity("aa", None), False),
-        (Identity("aa", 256), None, True),
+        (identity("aa"), identity("aa"), True),
+        (identity("aa"), identity("aa", 512), False),
+        (identity("aa", None), identity("aa", 512), True),
+        (identity("aa"), identity("aa", None), True),
+        (identity("aa"), identity("bb"), False),
+        (identity(""), identity("aa"), False),
+        (identity("aa"), identity("aa", engine="another "), False),
+        (identity("aa"), Identity("aa", 256, None), False),
+        (Identity("aa", 256, None), identity("aa"), False),
     ],
 )
 def test_two_agree_where_nothing_that_is_told_differs(
-    one: Identity, other: Identity | None, agrees: bool
+    one: Identity, other: Identity, agrees: bool
 ) -> None:
     assert one.agrees(other) is agrees
 
 
+@pytest.mark.parametrize("places", [range(1), range(3, 4)])
+def test_one_short_text_with_another_vector_tells_two_apart(places: range) -> None:
+    vectors = [
+        vector_of(f"{'another ' if place in places else ''}{text}")
+        for place, text in enumerate(FINGERPRINT_TEXTS)
+    ]
+    assert not identity("aa").agrees(Identity("aa", 256, np.stack(vectors)))
+
+
+def test_vectors_that_differ_in_their_last_digits_are_the_same() -> None:
+    right = identity("aa")
+    assert right.fingerprint is not None
+    nearly = right.fingerprint + np.float32(1e-4)
+    nearly /= np.linalg.norm(nearly, axis=1, keepdims=True)
+    assert right.agrees(right._replace(fingerprint=nearly))
+
+
+def test_vectors_of_another_dimension_are_others() -> None:
+    shorter = np.stack([vector_of(text, 4) for text in FINGERPRINT_TEXTS])
+    assert not identity("aa").agrees(Identity("aa", 256, shorter))
+
+
 @pytest.mark.parametrize(
-    ("identity", "shown"),
+    ("found", "shown"),
     [
-        (Identity("0123456789abcdef", 256), "the digest 0123456789ab with a context of 256 tokens"),
-        (Identity("", None), "the digest unknown"),
+        (identity("0123456789abcdef"), "the digest 0123456789ab with a context of 256 tokens"),
+        (identity("", None), "the digest unknown"),
     ],
 )
-def test_it_is_shown_shortly(identity: Identity, shown: str) -> None:
-    assert str(identity) == shown
+def test_it_is_shown_shortly(found: Identity, shown: str) -> None:
+    assert str(found) == shown
 
 
 def test_the_digest_is_that_of_the_model_asked_for(

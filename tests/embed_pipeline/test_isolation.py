@@ -293,13 +293,19 @@ def test_any_bad_texts_cost_only_themselves_and_a_bounded_number_of_requests(
 
 
 @settings(max_examples=40)
-@given(st.integers(1, 33).flatmap(lambda n: st.tuples(st.just(n), some_of(n))))
-def test_bad_texts_after_which_the_server_fails_are_bounded_and_the_servers_fault(
-    lasting: tuple[ScriptedEndpoint, Client], example: tuple[int, set[int]]
+@given(st.integers(1, 33).flatmap(lambda n: st.tuples(st.just(n), some_of(n))), st.booleans())
+def test_bad_texts_after_which_the_server_fails_are_bounded_and_blamed_where_they_fail_alike(
+    lasting: tuple[ScriptedEndpoint, Client], example: tuple[int, set[int]], alike: bool
 ) -> None:
     endpoint, client = lasting
     n, faulty = example
-    broken = poison(error(500, "unknown"), *named(n, faulty))
+    bad = named(n, faulty)
+    of_text = [error(500, "unknown"), error(500, "unknown") if alike else error(400, CRASH)]
+
+    def broken(texts: list[str]) -> Reply | None:
+        if not set(bad) & set(texts):
+            return None
+        return of_text[[request["input"] for request in endpoint.requests].count(texts) % 2]
 
     def script(texts: list[str]) -> Reply | None:
         inputs = [request["input"] for request in endpoint.requests]
@@ -311,7 +317,7 @@ def test_bad_texts_after_which_the_server_fails_are_bounded_and_the_servers_faul
     endpoint.requests.clear()
     results, effort = embed(client, named(n))
     assert [r.blame if isinstance(r, Failure) else None for r in results] == [
-        "server" if place in faulty else None for place in range(n)
+        ("document" if alike else "server") if place in faulty else None for place in range(n)
     ]
     rounds = isolation.ROUNDS * 3 * len(faulty)
     bound = 1 + 2 * len(faulty) * math.ceil(math.log2(n)) + (1 if faulty else 0) + rounds
@@ -433,6 +439,40 @@ def test_where_the_proof_succeeds_the_documents_have_failed(
     bisecting = [["b", "c"], PROBES, ["b"], ["c"]]
     assert sent == [*bisecting, PROBES, ["b"], PROBES, PROBES, ["c"], PROBES]
     assert effort.requests == 10
+
+
+def out_after(endpoint: ScriptedEndpoint, bad: str, *replies: Reply) -> None:
+    """Let a text fail so, one time after the other, and the server fail once right after each."""
+    waiting = list(replies)
+
+    def script(texts: list[str]) -> Reply | None:
+        before = [request["input"] for request in endpoint.requests][:-1]
+        if texts == [bad]:
+            return waiting.pop(0)
+        right_after = before.count([bad]) > 1 and before[-1] == [bad]
+        return error(500, "out of order") if right_after else None
+
+    endpoint.script = script
+
+
+def test_a_text_that_fails_alike_each_time_is_blamed_though_the_server_dies_of_it(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    out_after(endpoint, "b", *[error(400, CRASH)] * 4)
+    (result,), _ = embed(client, ["b"])
+    assert isinstance(result, Failure)
+    assert (type(result.error), result.blame) == (errors.RunnerCrashed, "document")
+    assert sent(endpoint) == [["b"], *[PROBES, ["b"], PROBES] * 3]
+
+
+def test_a_text_that_fails_differently_while_the_server_is_out_of_order_is_not_blamed(
+    endpoint: ScriptedEndpoint, client: Client
+) -> None:
+    crash, fault = error(400, CRASH), error(500, "unknown")
+    out_after(endpoint, "b", crash, crash, fault, crash)
+    (result,), _ = embed(client, ["b"])
+    assert isinstance(result, Failure)
+    assert (result.blame, result.attempts) == ("server", 4)
 
 
 def test_a_text_that_fails_otherwise_the_second_time_has_the_second_error(

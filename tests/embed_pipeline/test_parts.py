@@ -9,7 +9,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from embed_pipeline import parts
+from embed_pipeline import files, parts
 from embed_pipeline.output import Output
 from embed_pipeline.parts import PartFile, RowWriter
 from embed_pipeline.progress import Progress, read_progress
@@ -154,6 +154,17 @@ def test_a_row_that_does_not_fit_is_a_failure_and_the_others_stay(run: Run) -> N
     )
     assert isinstance(part, PartFile)
     assert part.rows == 1
+
+
+def test_a_run_whose_own_file_has_gone_writes_no_part(run: Run) -> None:
+    files.write_bytes(run.begun, b"{}")
+    rows = writer(run)
+    rows.add(row("a"))
+    files.delete(run.begun)
+    with pytest.raises(FileNotFoundError, match="has gone while it ran") as caught:
+        rows.close()
+    assert caught.value.filename == run.begun
+    assert list(Path(run.staging).glob("data-*.json")) == []
 
 
 def test_progress_is_told_at_the_end(run: Run) -> None:

@@ -170,18 +170,38 @@ def test_as_many_are_under_way_at_each_address_as_allowed_and_no_more(
     assert (here.most, there.most) == (2, 2)
 
 
-def test_who_waits_for_an_address_with_room_is_throttled(
-    endpoint: ScriptedEndpoint, opened: Opener, threads: ThreadPoolExecutor
+@pytest.mark.parametrize("too_busy", [False, True])
+def test_who_waits_for_room_is_throttled_only_where_an_address_is_too_busy(
+    endpoint: ScriptedEndpoint, opened: Opener, threads: ThreadPoolExecutor, *, too_busy: bool
 ) -> None:
+    found = opened(endpoint, attempts=1)
+    if too_busy:
+        endpoint.script = lambda _: error(503, BUSY)
+        with pytest.raises(errors.Overloaded):
+            found.embed(["refused"])
     endpoint.script = held = Held()
-    found = opened(endpoint)
     first = threads.submit(found.embed, ["a"])
     held.wait()
     second = threads.submit(found.embed, ["b"])
     threads.submit(held.let_go.wait, 0.1).result()
     held.let_go.set()
-    assert first.result().throttled_s == 0.0
-    assert second.result().throttled_s > 0.0
+    assert vector(first.result()) == vector_of("a").tolist()
+    assert (second.result().throttled_s > 0.0) is too_busy
+
+
+def test_who_waits_after_a_busy_address_has_answered_again_is_not_throttled(
+    endpoint: ScriptedEndpoint, opened: Opener, threads: ThreadPoolExecutor
+) -> None:
+    endpoint.script = at_first(error(503, BUSY))
+    found = opened(endpoint)
+    assert found.embed(["a"]).throttled_s > 0.0
+    endpoint.script = held = Held()
+    first = threads.submit(found.embed, ["b"])
+    held.wait()
+    second = threads.submit(found.embed, ["c"])
+    threads.submit(held.let_go.wait, 0.1).result()
+    held.let_go.set()
+    assert (first.result().throttled_s, second.result().throttled_s) == (0.0, 0.0)
 
 
 def test_a_stop_ends_the_wait_for_an_address_with_room(
@@ -209,7 +229,7 @@ def test_the_model_is_loaded_and_looked_at_before_the_first_text_and_not_before_
     found = opened(endpoint)
     found.embed(["a"])
     found.embed(["b"])
-    look = ["/api/tags", "/api/ps", "/api/embed", "/api/ps"]
+    look = ["/api/tags", "/api/ps", "/api/embed", "/api/embed", "/api/ps"]
     assert paths(endpoint) == [*look, "/api/embed", "/api/embed"]
     assert (endpoint.loads, endpoint.texts) == (1, ["a", "b"])
 
@@ -747,10 +767,64 @@ def test_an_address_with_another_model_at_the_start_is_taken_out_before_its_firs
     assert (endpoint.texts, other.texts) == (["a", "b", "c"], [])
     (told,) = caplog.messages
     assert told == (
-        f"{other.url} has the digest e2e2e2e2e2e2 with a context of 256 tokens as 'all-minilm', "
-        "and the run began with the digest d1d1d1d1d1d1 with a context of 256 tokens: their "
-        "vectors do not compare; going on without this address"
+        f"{other.url} has the digest e2e2e2e2e2e2 as 'all-minilm', and the run began with the "
+        "digest d1d1d1d1d1d1 with a context of 256 tokens: their vectors do not compare; going on "
+        "without this address"
     )
+
+
+def test_an_address_with_the_same_digest_and_other_vectors_is_taken_out_at_the_start(
+    endpoint: ScriptedEndpoint,
+    other: ScriptedEndpoint,
+    opened: Opener,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other.engine = "another version's "
+    found = opened(endpoint, other)
+    with caplog.at_level(logging.WARNING, "embed_pipeline"):
+        for text in ("a", "b", "c"):
+            found.embed([text])
+    assert (endpoint.texts, other.texts) == (["a", "b", "c"], [])
+    (told,) = caplog.messages
+    assert told.endswith(
+        "they are the same, but give short texts other vectors, as versions of a server may; "
+        "going on without this address"
+    )
+    assert told.startswith(f"{other.url} has the digest d1d1d1d1d1d1 with ")
+
+
+def test_an_address_with_the_same_digest_that_gives_other_vectors_on_the_way_ends_the_run(
+    endpoint: ScriptedEndpoint,
+    other: ScriptedEndpoint,
+    opened: Opener,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = opened(endpoint, other)
+    began = time.time()
+    for text in ("a", "b"):
+        found.embed([text])
+    right = time.time()
+    endpoint.engine = "another version's "
+    for text in ("c", "d"):
+        found.embed([text])
+    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.0)
+    with pytest.raises(errors.ModelChanged, match=r"they are the same, but.*away") as caught:
+        found.embed(["e"])
+    assert caught.value.since is not None
+    assert began <= caught.value.since <= right
+
+
+@pytest.mark.usefixtures("look_each_time")
+def test_an_address_that_gives_other_vectors_only_after_its_last_ones_is_taken_out(
+    endpoint: ScriptedEndpoint, other: ScriptedEndpoint, opened: Opener
+) -> None:
+    found = opened(endpoint, other)
+    for text in ("a", "b"):
+        found.embed([text])
+    endpoint.engine = "another version's "
+    for text in ("c", "d"):
+        assert vector(found.embed([text])) == vector_of(text).tolist()
+    assert (endpoint.texts, other.texts) == (["a"], ["b", "a", "c", "d"])
 
 
 def test_an_address_that_reads_less_at_the_start_is_taken_out(

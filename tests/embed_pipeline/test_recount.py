@@ -3,17 +3,19 @@
 import random
 import weakref
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embed_pipeline import interrupt
+from embed_pipeline import errors, interrupt
 from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.records import TokenCountSource
 from embed_pipeline.recount import Sampled, Sampler, contradicted, lowest, rank_of, recount
-from tests.support.scripted import ScriptedEndpoint, error
+from tests.support.scripted import ScriptedEndpoint, error, vector_of
 
 ONCE = Retry(attempts=1)
+SOME = vector_of("whatever")
 
 
 class Text(str):
@@ -27,22 +29,24 @@ def asked(endpoint: ScriptedEndpoint, *sampled: Sampled, retry: Retry = ONCE) ->
 
 
 def row(text: str, count: int, source: TokenCountSource = "verified") -> Sampled:
-    return Sampled(rank_of(text), text, count, source)
+    return Sampled(rank_of(text), text, count, source, vector_of(text))
 
 
 def drawn(identities: list[str], count: int) -> list[Sampled]:
     """Return the sample of a bundle of rows of these ids."""
     sampler = Sampler(count)
     for identity in identities:
-        sampler.add(identity, f"text of {identity}", 5, "verified")
+        sampler.add(identity, f"text of {identity}", 5, "verified", SOME)
     return sampler.drawn()
 
 
-def expected(identities: list[str], count: int) -> list[Sampled]:
-    rows = sorted(
-        Sampled(rank_of(identity), f"text of {identity}", 5, "verified") for identity in identities
-    )
-    return rows[:count]
+def told(rows: list[Sampled]) -> list[tuple[int, str, int, str]]:
+    """Return rows without their vectors, which cannot be compared in one go."""
+    return [row[:4] for row in rows]
+
+
+def expected(identities: list[str], count: int) -> list[tuple[int, str, int, str]]:
+    return sorted((rank_of(one), f"text of {one}", 5, "verified") for one in identities)[:count]
 
 
 def test_a_rank_is_the_same_in_every_run() -> None:
@@ -67,11 +71,15 @@ def test_the_lowest_ranks_are_drawn_whatever_the_order_and_the_bundles(
     size = dice.randint(1, 40)
     split = [identities[at : at + size] for at in range(0, len(identities), size)]
     merged = lowest([drawn(bundle, count) for bundle in split], count)
-    assert merged == drawn(identities, count) == expected(identities, count)
+    assert told(merged) == told(drawn(identities, count)) == expected(identities, count)
 
 
 def test_fewer_rows_than_asked_for_are_all_drawn() -> None:
-    assert drawn(["a", "b"], 100) == expected(["a", "b"], 100)
+    assert told(drawn(["a", "b"], 100)) == expected(["a", "b"], 100)
+
+
+def test_rows_that_are_alike_are_drawn_each() -> None:
+    assert told(drawn(["a", "a"], 100)) == expected(["a", "a"], 100)
 
 
 def test_no_rows_are_drawn_where_none_are_asked_for() -> None:
@@ -84,17 +92,57 @@ def test_no_more_than_twice_the_sample_is_held() -> None:
     for number in range(1000):
         text = Text(f"text {number}")
         held.add(text)
-        sampler.add(f"id {number}", text, 3, "estimated")
+        sampler.add(f"id {number}", text, 3, "estimated", SOME)
         most = max(most, len(held))
     assert most <= 10
 
 
-def test_a_row_with_the_servers_own_count_is_not_drawn() -> None:
+def test_rows_are_drawn_wherever_their_counts_come_from() -> None:
     sampler = Sampler(5)
-    sampler.add("a", "text", 3, "server")
-    sampler.add("b", "text", 3, "verified")
-    sampler.add("c", "text", 3, "estimated")
-    assert {one.token_count_source for one in sampler.drawn()} == {"verified", "estimated"}
+    sampler.add("a", "text", 3, "server", SOME)
+    sampler.add("b", "text", 3, "verified", SOME)
+    sampler.add("c", "text", 3, "estimated", SOME)
+    assert sorted(one.token_count_source for one in sampler.drawn()) == [
+        "estimated",
+        "server",
+        "verified",
+    ]
+
+
+def test_a_drawn_row_keeps_a_vector_of_its_own_and_not_its_whole_answer() -> None:
+    sampler, answer = Sampler(5), np.stack([vector_of("a"), vector_of("b")])
+    sampler.add("a", "text", 3, "server", answer[1])
+    (row,) = sampler.drawn()
+    assert row.vector.base is None
+    assert row.vector.tolist() == vector_of("b").tolist()
+
+
+@pytest.mark.parametrize("source", ["server", "verified", "estimated"])
+def test_a_row_with_another_vector_than_its_text_has_alone_is_an_error(
+    endpoint: ScriptedEndpoint, source: TokenCountSource
+) -> None:
+    wrong = row("two", 3, source)._replace(vector=vector_of("one"))
+    with pytest.raises(errors.VectorsContradicted, match="sent again alone, got another vector"):
+        asked(endpoint, row("one", 3, source), wrong)
+
+
+def test_a_row_with_a_vector_of_another_dimension_is_an_error(endpoint: ScriptedEndpoint) -> None:
+    with pytest.raises(errors.VectorsContradicted):
+        asked(endpoint, row("one", 3)._replace(vector=vector_of("one", 4)))
+
+
+def test_vectors_that_differ_in_their_last_digits_are_the_same(endpoint: ScriptedEndpoint) -> None:
+    nearly = vector_of("one") + np.float32(1e-3)
+    nearly /= np.linalg.norm(nearly)
+    found = asked(endpoint, row("one", 3)._replace(vector=nearly))
+    assert found == {"verified": {"asked": 1, "agreed": 1}}
+
+
+def test_a_row_with_the_servers_own_count_has_its_vector_checked_and_no_count(
+    endpoint: ScriptedEndpoint,
+) -> None:
+    assert asked(endpoint, row("one", 3, "server")) == {}
+    assert endpoint.texts == ["one"]
 
 
 def test_each_text_is_sent_alone_as_it_was_sent_before(endpoint: ScriptedEndpoint) -> None:
@@ -151,9 +199,9 @@ def test_a_stop_ends_the_asking(endpoint: ScriptedEndpoint) -> None:
 
 
 def test_verified_counts_that_a_sample_contradicts_are_told() -> None:
-    told = contradicted({"verified": {"asked": 91, "agreed": 14}})
-    assert told is not None
-    assert told.startswith("only 14 of 91 verified token counts were confirmed")
+    warned = contradicted({"verified": {"asked": 91, "agreed": 14}})
+    assert warned is not None
+    assert warned.startswith("only 14 of 91 verified token counts were confirmed")
 
 
 def test_a_sample_that_confirms_most_counts_says_nothing() -> None:

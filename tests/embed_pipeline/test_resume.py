@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from embed_pipeline import resume
+from embed_pipeline import files, resume
 from embed_pipeline.done import Keying
 from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.output import Output
@@ -185,6 +185,48 @@ def test_what_is_reused_counts_as_progress(out: str) -> None:
     assert found is not None
     resume.counted(Run(out, LATER), found)
     assert read_progress(Run(out, LATER))[:2] == (2, 10)
+
+
+def place(part: PartFile, out: str, folder: str = "data") -> Path:
+    """Give a part its final name, as the commit does."""
+    target = f"{out}/{folder}/part-00000.parquet"
+    files.move(part.path, target)
+    return Path(target)
+
+
+def test_what_a_killed_commit_had_placed_is_taken_back_and_reused(out: str) -> None:
+    run = begun(out)
+    first, second, failures = part(run, "a"), part(run, "b"), failed(run)
+    placed = [place(first, out), place(failures, out, "failures")]
+    found = reused(out)
+    assert found is not None
+    assert found.parts == tuple(sorted((first, second), key=lambda one: one.path))
+    assert found.failures == (failures.path,)
+    assert [path.exists() for path in placed] == [False, False]
+
+
+def test_what_a_dataset_consists_of_is_not_taken_back(out: str) -> None:
+    run = begun(out)
+    placed = place(part(run, "a"), out)
+    Path(run.manifest).write_text("{}")
+    assert reused(out) is None
+    assert placed.exists()
+
+
+def test_a_placed_file_with_other_bytes_is_not_taken_back(out: str) -> None:
+    placed = place(part(begun(out), "a"), out)
+    content = placed.read_bytes()
+    placed.write_bytes(content[:20] + bytes([content[20] ^ 255]) + content[21:])
+    assert reused(out) is None
+    assert placed.exists()
+
+
+def test_nothing_is_taken_back_for_a_run_that_is_forgotten(out: str) -> None:
+    run = begun(out)
+    placed = place(part(run, "a"), out)
+    resume.forget(run)
+    assert reused(out) is None
+    assert placed.exists()
 
 
 def test_parts_on_an_object_store_are_reused_as_well(s3: str) -> None:

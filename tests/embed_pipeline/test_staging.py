@@ -9,6 +9,7 @@ def test_local_parts_are_staged(tmp_path: Path) -> None:
     run = Run(str(tmp_path), "r1")
     assert run.part("data", "w", 3) == f"{tmp_path}/staging/r1/data-w-00003.parquet"
     assert run.merged("data", 0) == f"{tmp_path}/staging/r1/data-merged-00000.parquet"
+    assert run.begun == f"{tmp_path}/staging/r1/run.json"
 
 
 def test_parts_on_an_object_store_have_their_final_names() -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from embed_pipeline import errors
+from embed_pipeline import errors, stream
 from embed_pipeline.embedder import Embedder
 from embed_pipeline.endpoint import Batching, Endpoint, Retry, Timeouts
 from embed_pipeline.outcomes import Effort, Failure, Outcome, Vector
@@ -81,8 +81,8 @@ def opened(endpoint: ScriptedEndpoint) -> Iterator[Opener]:
         return streams[-1]
 
     yield start
-    for stream in streams:
-        stream.embedder.close()
+    for one in streams:
+        one.embedder.close()
 
 
 def sent(endpoint: ScriptedEndpoint) -> list[list[str]]:
@@ -269,8 +269,8 @@ def test_after_an_error_what_is_under_way_is_waited_for(
     stream = opened(max_texts=1, in_flight=3)
     for text in ("a", "b", "c"):
         stream.add(text)
-    with pytest.raises(errors.Unauthorized):
-        stream.add("d")
+    with pytest.raises(errors.Unauthorized):  # once there is room for d, or at the end
+        _ = [*stream.add("d"), *stream.stream.finish()]
     done = list(stream.stream.rest())
     assert [one.document.text for one in done] in (["b", "c"], ["b", "c", "d"])
     assert [one.tag for one in done][:2] == [2, 3]
@@ -287,6 +287,56 @@ def test_what_hangs_makes_the_next_requests_smaller(
     done = stream.all([f"text {number}" for number in range(12)])
     assert None not in vectors(done)
     assert [len(texts) for texts in in_turn(endpoint) if len(texts) > 2] == [4, 4]
+
+
+def answered(texts: list[str]) -> bytes:
+    """Return a whole HTTP answer after which the connection ends."""
+    body = embedded(texts).body
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    return head.encode() + body
+
+
+def test_one_text_that_hangs_does_not_keep_the_others_from_being_embedded(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    enough, came_in_time = threading.Event(), []
+
+    def hang(connection: socket.socket) -> None:
+        came_in_time.append(enough.wait(30))
+        connection.sendall(answered(["hangs"]))
+
+    def script(texts: list[str]) -> Callable[[socket.socket], None] | None:
+        if len(endpoint.texts) > 30:
+            enough.set()
+        return hang if texts == ["hangs"] else None
+
+    endpoint.script = script
+    texts = ["hangs", *(f"text {number:02}" for number in range(40))]
+    done = opened(max_texts=1, in_flight=2).all(texts)
+    assert came_in_time == [True]
+    assert [one.document.text for one in done] == texts
+    assert vectors(done) == [vector_of(text).tolist() for text in texts]
+
+
+def test_no_more_than_so_many_requests_wait_behind_one_that_hangs(
+    endpoint: ScriptedEndpoint, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "AHEAD", 4)
+    endpoint.script = lambda texts: (
+        (lambda _: endpoint.stopping.wait(30)) if texts == ["hangs"] else None
+    )
+    found, submitted = opened(max_texts=1, in_flight=2, read=0.5), []
+    futures = found.embedder.futures
+    texts = ["hangs", *(f"text {number:02}" for number in range(40))]
+    done = []
+    for text in texts:
+        done += found.add(text)
+        if text == texts[2]:
+            futures[0].add_done_callback(lambda _: submitted.append(len(futures)))
+    done += found.stream.finish()
+    assert submitted == [4 + 1]
+    assert [one.document.text for one in done] == texts
+    assert vectors(done) == [None, *(vector_of(text).tolist() for text in texts[1:])]
 
 
 VERSION_OF_ONE_THAT_PADS = Reply(200, b'{"version": "0.30.0-embedded.0.1.0"}')

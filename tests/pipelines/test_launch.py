@@ -347,7 +347,8 @@ def test_a_full_disk_ends_the_job_and_says_where(job: Job) -> None:
 
 
 def large(job: Job, count: int = 3_000) -> None:
-    """Give a job texts of which a thousand fill a part file."""
+    """Give a job texts of which a thousand fill a part file, and that are not sent as a sample."""
+    job.settings["tokens"] = {"recount": 0}
     job.settings["output"]["file_mb"] = 1
     job.documents(
         *({"id": f"d{n}", "text": f"<{n}> {Random(n).randbytes(900).hex()}"} for n in range(count))
@@ -554,6 +555,46 @@ def test_where_another_model_answers_nothing_is_reused(
     assert code == 0, said
     assert "nothing of run" in said
     assert len(sent(endpoint)) == 100
+
+
+def test_a_commit_that_ended_after_the_first_part_sends_nothing_again(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    large(job)
+    in_the_way = job.out / "data" / "part-00001.parquet" / "x"
+    endpoint.script = at(2_500, lambda: in_the_way.mkdir(parents=True))
+    code, said = job.run()
+    assert code == 1, said
+    assert (job.out / "data" / "part-00000.parquet").is_file()
+    shutil.rmtree(in_the_way.parent)
+    endpoint.requests.clear()
+    endpoint.script = lambda _: None
+    code, said = job.run()
+    assert code == 0, said
+    assert "reusing 3,000 vectors of run " in said
+    assert sent(endpoint) == []
+    assert job.ids == [f"d{n}" for n in range(3_000)]
+    assert verify(str(job.out), read_manifest(str(job.out))).problems == []
+
+
+def test_a_server_that_mixes_up_vectors_from_some_request_on_is_found_by_the_sample(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    job.settings["batching"] = {"max_texts": 10, "in_flight": 1}
+    endpoint.script = lambda texts: (
+        embedded(texts[::-1]) if texts[0].startswith("text ") and len(sent(endpoint)) > 50 else None
+    )
+    code, said = job.run()
+    assert code == 1, said
+    assert "a row's text, sent again alone, got another vector than the row has" in said
+    assert "Traceback" not in said
+    assert not (job.out / "manifest.json").exists()
+    endpoint.script = lambda _: None
+    endpoint.requests.clear()
+    code, said = job.run()
+    assert (code, job.ids) == (0, [f"d{n}" for n in range(100)]), said
+    assert "reusing" not in said
+    assert set(sent(endpoint)) == {f"text {n}" for n in range(100)}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")

@@ -10,15 +10,22 @@ from apache_beam.testing import test_pipeline
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.records import TokenCountSource
 from embed_pipeline.recount import Sample, Sampled
 from embed_pipeline.transforms.recount import Recount
-from tests.support.scripted import DIGEST, ScriptedEndpoint
+from tests.support.scripted import DIGEST, ScriptedEndpoint, vector_of
+
+
+def sampled(rank: int, text: str, count: int, source: TokenCountSource) -> Sampled:
+    """Return a row that has the vector its text has alone."""
+    return Sampled(rank, text, count, source, vector_of(text))
+
 
 FIRST = Sample(
-    DIGEST, [Sampled(1, "one", 3, "verified"), Sampled(4, "one two three", 9, "verified")]
+    DIGEST, [sampled(1, "one", 3, "verified"), sampled(4, "one two three", 9, "verified")]
 )
 SECOND = Sample(
-    DIGEST, [Sampled(2, "one two", 9, "estimated"), Sampled(3, "four five", 4, "estimated")]
+    DIGEST, [sampled(2, "one two", 9, "estimated"), sampled(3, "four five", 4, "estimated")]
 )
 
 
