@@ -6,6 +6,8 @@ staging folder; so what a run that was killed has left is told apart without rea
 
 import hashlib
 import math
+import os
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -71,7 +73,8 @@ class Reused(NamedTuple):
 
 def begin(run: Run, job: Mapping[str, Any], digest: str) -> None:
     """Say what a run is, so that a later one can go on where it stops."""
-    found = {"identity": identity(job), "digest": digest}
+    who = {"host": socket.gethostname(), "pid": os.getpid()}
+    found = {"identity": identity(job), "digest": digest, **who}
     files.write_bytes(run.begun, orjson.dumps(found))
 
 
@@ -96,6 +99,24 @@ def forget_failures(run: Run) -> None:
     if found is not None:
         path = run.begun
         files.write_bytes(path, orjson.dumps({**found, "failures": False}))
+
+
+def is_alive(told: Mapping[str, Any]) -> bool:
+    """Tell whether a run is under way, as far as can be told: in another process of this machine.
+
+    Args:
+        told: What its run.json says.
+    """
+    pid = told.get("pid")
+    if told.get("host") != socket.gethostname() or not isinstance(pid, int) or pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def take_back(run: Run) -> None:
@@ -152,9 +173,11 @@ def candidates(path: str, job: Mapping[str, Any], digest: str) -> list[Left]:
     found = []
     complete = files.exists(files.join(path, MANIFEST))
     for run in running(path):
+        told = _run_file(run) or {}
+        if is_alive(told):
+            continue
         if not complete:
             take_back(run)
-        told = _run_file(run) or {}
         if digest and {key: told.get(key) for key in wanted} == wanted:
             what = left(run)
             found += [what] if what.parts or what.failures else []

@@ -72,6 +72,7 @@ class EmbedStream(Generic[T]):
         self._given = 0
         self._given_up = threading.Event()
         self._room = threading.Semaphore(embedder.in_flight)
+        self._broken: Future[Outcome] | None = None
 
     def add(self, document: Document, tag: T) -> Sequence[Done[T]]:
         """Take a document and what belongs to it; return what is done meanwhile.
@@ -155,14 +156,22 @@ class EmbedStream(Generic[T]):
         them wait with their results.
         """
         self._room.acquire()
+        if self._broken is not None:
+            self._broken.result()  # raises; an earlier request may be waited for much longer
         texts = [text for _, _, _, text in batch]
         future = self._embedder.submit(texts, self._given_up)
-        future.add_done_callback(lambda _: self._room.release())
+        future.add_done_callback(self._ended)
         self._under_way.append((batch, future))
         if len(self._under_way) > AHEAD:
             self._collect()
         while self._under_way and self._under_way[0][1].done():
             self._collect()
+
+    def _ended(self, future: Future[Outcome]) -> None:
+        """Make room for another request, from the thread that ended one."""
+        if not future.cancelled() and future.exception() is not None:
+            self._broken = future
+        self._room.release()
 
     def _collect(self) -> None:
         """Wait for the oldest request and put its results where they belong."""

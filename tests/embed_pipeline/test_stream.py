@@ -318,6 +318,24 @@ def test_one_text_that_hangs_does_not_keep_the_others_from_being_embedded(
     assert vectors(done) == [vector_of(text).tolist() for text in texts]
 
 
+def test_an_error_is_noticed_though_an_earlier_request_hangs(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    refused = threading.Event()
+
+    def script(texts: list[str]) -> Callable[[socket.socket], object] | Reply:
+        if texts == ["hangs"]:
+            return lambda _: refused.wait(30)
+        return error(401, "unauthorized")
+
+    endpoint.script = script
+    texts = ["hangs", *(f"text {number:02}" for number in range(40))]
+    with pytest.raises(errors.Unauthorized):
+        opened(max_texts=1, in_flight=2).all(texts)
+    refused.set()
+    assert len(endpoint.requests) < 10
+
+
 def test_no_more_than_so_many_requests_wait_behind_one_that_hangs(
     endpoint: ScriptedEndpoint, opened: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
