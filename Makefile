@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SETUP = $(VENV)/.set-up
+AIRFLOW_VENV ?= .venv-airflow
+AIRFLOW_SETUP = $(AIRFLOW_VENV)/.set-up
 
-.PHONY: setup demo test check bench soak live lock build
+.PHONY: setup demo test check bench soak live airflow lock build
 
 setup: $(SETUP)
 
@@ -39,6 +41,14 @@ soak: setup  ## ten minutes of faults, SOAK_MINUTES for more; writes benchmarks/
 
 live: setup  ## the tests that need a real server: set OLLAMA_HOST to one that has all-minilm
 	$(BIN)/python -m pytest tests/live --live
+
+airflow: $(AIRFLOW_SETUP)  ## load deploy/airflow with Airflow itself, and run it with every exit code
+	$(AIRFLOW_VENV)/bin/python deploy/airflow/check.py
+
+$(AIRFLOW_SETUP): deploy/airflow/requirements.txt
+	$(PYTHON) -m venv $(AIRFLOW_VENV)
+	$(AIRFLOW_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 build: setup  ## the sdist and the wheel
 	$(BIN)/python -m build --no-isolation

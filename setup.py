@@ -62,6 +62,7 @@ setup(
             "ollama>=0.6",
             "pandas>=2.2",
             "polars>=1.5",
+            "prometheus-client>=0.20",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "ruff>=0.6",

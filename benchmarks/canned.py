@@ -4,7 +4,7 @@
 
 It listens on a free loopback port, prints it, and ends when its standard input closes. Vectors are
 random but well-formed (384 values, unit length), and each text has its own. `GET /busy` tells the
-seconds it spent serving.
+seconds it spent serving, `GET /texts` how many texts that begin with "Document" it was sent.
 With `--counting` it tells the vocabulary of all-minilm, and counts tokens with it; else 12 a text.
 """
 
@@ -43,6 +43,7 @@ class Canned(asyncio.Protocol):
     vectors = canned_vectors()
     seconds_per_text = 0.0
     busy = 0.0
+    documents = 0
     turn: asyncio.Lock
     tokenizer: TextTokenizer | None = None
 
@@ -71,6 +72,8 @@ class Canned(asyncio.Protocol):
             return
         texts = orjson.loads(body)["input"]
         count = len(texts)
+        if texts and texts[0].startswith("Document"):  # requests of a corpus are of nothing else
+            Canned.documents += count
         answer = self._embedded(texts, self._tokens(texts))
         if self.seconds_per_text and count:
             self.serving = asyncio.ensure_future(self._serve(count, answer))
@@ -111,6 +114,7 @@ class Canned(asyncio.Protocol):
             b"/api/tags": {"models": [entry]},
             b"/api/ps": {"models": [entry]},
             b"/busy": {"seconds": Canned.busy},
+            b"/texts": {"texts": Canned.documents},
         }
         if self.tokenizer is not None:
             known[b"/api/show"] = {"model_info": model_info(self.tokenizer)}

@@ -59,8 +59,10 @@ def check_names(types: Mapping[str, AttributeType], taken: Collection[str]) -> N
 
 def conform(
     attributes: Mapping[str, Any], types: Mapping[str, AttributeType]
-) -> dict[str, int | float | bool | str | None]:
+) -> Mapping[str, int | float | bool | str | None]:
     """Return attributes in the types of the dataset's schema; missing ones are None.
+
+    Attributes that are so already, as those a reader has checked, are returned themselves.
 
     What fits without loss is converted: integers to double and back, and into a string whatever
     is none: numbers and booleans as JSON writes them, nested values as JSON.
@@ -68,9 +70,12 @@ def conform(
     Raises:
         BadAttribute: A value does not fit, or an attribute is not in the schema.
     """
-    unknown = attributes.keys() - types.keys()
-    if unknown:
-        refuse_unknown(unknown, attributes)
+    if attributes.keys() != types.keys():
+        unknown = attributes.keys() - types.keys()
+        if unknown:
+            refuse_unknown(unknown, attributes)
+    elif not any(_unfit(attributes[name], wanted) for name, wanted in types.items()):
+        return attributes
     return fit(attributes, types)
 
 
@@ -81,14 +86,17 @@ def fit(
     fitting: dict[str, Any] = {}
     for name, wanted in types.items():
         value = values.get(name)
-        if value is not None and (
-            type(value) is not _EXACT[wanted]
-            or (wanted == "string" and not value.isascii())
-            or (wanted == "int64" and value not in _INT64)
-        ):
-            value = _convert(name, value, wanted)
-        fitting[name] = value
+        fitting[name] = _convert(name, value, wanted) if _unfit(value, wanted) else value
     return fitting
+
+
+def _unfit(value: Any, wanted: AttributeType) -> bool:
+    """Tell whether a value is not of a type, or must be looked at more closely."""
+    return value is not None and (
+        type(value) is not _EXACT[wanted]
+        or (wanted == "string" and not value.isascii())
+        or (wanted == "int64" and value not in _INT64)
+    )
 
 
 def refuse_unknown(unknown: Collection[str], values: Mapping[str, Any]) -> None:

@@ -73,7 +73,8 @@ class Audit:
         here = set(marks)
         with self._lock:
             known = (self._recent, self._older, self._chosen)
-            if len(here) == len(marks) and all(map(here.isdisjoint, known)):
+            # by way of its keys: a set would walk through all that is known
+            if len(here) == len(marks) and all(one.keys().isdisjoint(here) for one in known):
                 return []
             return self._pairs(texts, marks)
 

@@ -14,7 +14,7 @@ from embed_pipeline.attributes import AttributeTypes
 from embed_pipeline.duplicates import find_duplicates
 from embed_pipeline.errors import InterruptedJobError, NothingSucceeds, RefusedError
 from embed_pipeline.hashed_parquet import HashedParquet
-from embed_pipeline.locations import name
+from embed_pipeline.locations import name, parse
 from embed_pipeline.manifest import DataFile, Manifest
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import clean_up, is_part
@@ -77,8 +77,9 @@ class Merged(NamedTuple):
 def plan(target: Target, written: Written) -> list[MergeTask]:
     """Decide which parts become which file.
 
-    Parts are put in the order of their first rows. Those of half the target size or more stay as
-    they are; smaller neighbors are merged until the target size.
+    Parts are put in the order of their first rows. Those of half the size at which parts are closed
+    stay as they are, so that most rows are written once; smaller neighbors are merged until the
+    target size.
 
     Raises:
         RefusedError: Ids stand more than once and `on_duplicate` is "error". The parts are kept.
@@ -105,7 +106,7 @@ def plan(target: Target, written: Written) -> list[MergeTask]:
     groups: list[list[PartFile]] = []
     room = 0
     for part in ordered:
-        alone = part.bytes >= limit / 2
+        alone = part.bytes >= target.output.part_bytes / 2
         if groups and not alone and part.bytes <= room:
             groups[-1].append(part)
             room -= part.bytes
@@ -198,8 +199,8 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         files.delete(target.run.manifest)  # from here on there is no complete dataset
     if not ordered:
         ordered = [Merged(0, _empty(target, written.provenance), 0)]
-    data = _placed(target.run, "data", [one.file for one in ordered])
-    failure_files = _placed(target.run, "failures", failed)
+    data = placed(target.run, "data", [one.file for one in ordered])
+    failure_files = placed(target.run, "failures", failed)
     finished = now()
     manifest = Manifest(
         run_id=target.run.run_id,
@@ -233,20 +234,26 @@ def _empty(target: Target, provenance: Mapping[str, Any]) -> PartFile:
     return PartFile(file.path, 0, file.bytes, digest)
 
 
-def _placed(run: Run, folder: Folder, parts: Sequence[PartFile]) -> list[DataFile]:
-    """Give files their final names, and delete the parts of older runs in their folder."""
+def placed(run: Run, folder: Folder, parts: Sequence[PartFile]) -> list[DataFile]:
+    """Give files their final names, and delete the parts of older runs in their folder.
+
+    Those of another dataset stay there: they are shared where that is possible, else copied.
+    """
     cheap = files.rename_is_cheap(run.path)
     ours = {part.path for part in parts}
     below = files.join(run.path, folder)
     for info in files.list_folder(below):
         if info.path not in ours and is_part(info):
             files.delete(info.path)
-    placed = []
+    found = []
     for number, part in enumerate(parts):
         path = part.path
-        if cheap:
+        if not parse(path).is_below(parse(run.path)):
+            path = files.join(below, f"part-{number:05d}.parquet" if cheap else name(path))
+            files.share(part.path, path)
+        elif cheap:
             path = files.join(below, f"part-{number:05d}.parquet")
             files.move(part.path, path)
         where = f"{folder}/{name(path)}"
-        placed.append(DataFile(path=where, rows=part.rows, bytes=part.bytes, sha256=part.sha256))
-    return placed
+        found.append(DataFile(path=where, rows=part.rows, bytes=part.bytes, sha256=part.sha256))
+    return found

@@ -25,8 +25,10 @@ def as_document(element: Any) -> Document:
         WrongType: The element, its text or its id has no such type.
     """
     if type(element) is Document:
+        if type(element.id) is str and element.id and type(element.text) is str:
+            return element
         identity, _ = _checked({"id": element.id, "text": element.text})
-        return element if identity is element.id else element._replace(id=identity)
+        return element._replace(id=identity)
     if isinstance(element, str):
         return Document(key("", element), element)
     fields = _fields(element)

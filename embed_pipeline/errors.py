@@ -3,7 +3,9 @@
     EmbedPipelineError
       ConfigError            the job file, a flag or the input as a whole is wrong     exit code 2
       RefusedError           going on would damage or mix datasets                     exit code 4
+        EngineChanged          the engine is another one than the snapshot was made with
       InterruptedJobError    a signal asked the job to stop                            exit code 130
+        TimeIsUp               --max-runtime is over                                   exit code 5
       DatasetError           a dataset or a part of it cannot be read or written       exit code 1
       DocumentError          one document's fault, found without asking the endpoint
         UnreadableLine         a line is not what its format promises
@@ -66,6 +68,16 @@ class InterruptedJobError(EmbedPipelineError):
     """Report that a signal ended the job; whole part files are kept."""
 
     exit_code = 130
+
+
+class EngineChanged(RefusedError):
+    """Report that the engine has turned out to be another one than a snapshot was made with."""
+
+
+class TimeIsUp(InterruptedJobError):
+    """Report that the time a job was given is over; whole part files are kept."""
+
+    exit_code = 5
 
 
 class DatasetError(EmbedPipelineError):

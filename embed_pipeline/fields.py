@@ -101,6 +101,12 @@ class Fields:
             return corpus.types
         return {name: kind or "string" for name, kind in self.types.items()}
 
+    @property
+    def nulls(self) -> frozenset[str]:
+        """Return the attributes that were always null, and are not declared."""
+        declared = self.corpus.types or {}
+        return frozenset(n for n, kind in self.types.items() if kind is None and n not in declared)
+
     def _is_attribute(self, name: str) -> bool:
         skipped = self.corpus.skipped
         if skipped is None:

@@ -6,6 +6,7 @@ pyarrow's error as its cause, and ConfigError for a URL that cannot be used.
 """
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,9 @@ from pyarrow import fs
 
 from embed_pipeline import globs
 from embed_pipeline.errors import ConfigError
-from embed_pipeline.locations import Place, naming, parse, split_options
+from embed_pipeline.locations import Place, name, naming, parse, split_options
+
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,11 @@ def write_bytes(path: str, data: bytes) -> None:
             stream.write(data)
 
 
+def is_unfinished(path: str) -> bool:
+    """Tell whether a file is what `write_bytes` leaves when its process is killed."""
+    return _UNFINISHED.fullmatch(name(path)) is not None
+
+
 def _replace(target: Path, data: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
@@ -220,6 +228,29 @@ def move(source: str, target: str) -> None:
             Path(key).replace(target_key)
         else:
             filesystem.move(key, target_key)
+
+
+def share(source: str, target: str) -> None:
+    """Give a file, which is never changed, a second name; folders are made.
+
+    On a local file system both names are one file, where it can do that; elsewhere it is copied,
+    on object stores without passing through here.
+    """
+    filesystem, key = resolve(source)
+    other, target_key = resolve(target)
+    if other != filesystem:
+        raise ConfigError(f"cannot share {source} as {target}: they are on different file systems")
+    with naming(f"{source} -> {target}"):
+        if rename_is_cheap(source):
+            Path(target_key).parent.mkdir(parents=True, exist_ok=True)
+            Path(target_key).unlink(missing_ok=True)
+            try:
+                os.link(key, target_key)
+            except OSError:  # it may be there all the same, and a file copied to itself is emptied
+                Path(target_key).unlink(missing_ok=True)
+            else:
+                return
+        filesystem.copy_file(key, target_key)
 
 
 def delete(path: str) -> None:

@@ -64,7 +64,7 @@ def wait(seconds: float) -> bool:
 
 
 @contextmanager
-def stop_on_signals(*, at_once: bool = False) -> Iterator[None]:
+def stop_on_signals(*, at_once: bool = False, seconds: float | None = None) -> Iterator[None]:
     """Turn SIGINT and SIGTERM into a request to stop, and restore the old handlers at the end.
 
     A SIGINT after that raises KeyboardInterrupt. Outside the main thread, where Python allows no
@@ -73,15 +73,21 @@ def stop_on_signals(*, at_once: bool = False) -> Iterator[None]:
     Args:
         at_once: Raise KeyboardInterrupt at the first signal as well, because the work is done in
             processes that do not see the request.
+        seconds: After so long a SIGALRM asks to stop as well; None: never.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     handle = _raise if at_once else _handle
-    old = {number: signal.signal(number, handle) for number in _SIGNALS}
+    numbers = _SIGNALS if seconds is None else (*_SIGNALS, signal.SIGALRM)
+    old = {number: signal.signal(number, handle) for number in numbers}
     try:
+        if seconds is not None:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
         yield
     finally:
+        if seconds is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in old.items():
             signal.signal(number, handler)
 

@@ -13,6 +13,7 @@ from embed_pipeline.corpus import Corpus
 from embed_pipeline.endpoint import Batching, Endpoint, Retry
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.output import Output
+from embed_pipeline.retention import Retention
 from embed_pipeline.settings import Settings, explain
 from embed_pipeline.tokens import Tokens
 
@@ -31,6 +32,9 @@ class Job(Settings):
         default_factory=Chunking, description="splitting, where tokens.on_too_long is chunk"
     )
     output: Output = Field(description="the dataset")
+    store: Retention = Field(
+        default_factory=Retention, description="snapshots, where a store is refreshed"
+    )
 
     @model_validator(mode="after")
     def _chunking_is_used(self) -> "Job":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from embed_pipeline.attributes import AttributeType, AttributeTypes
+from embed_pipeline.chunking import CHUNK_TYPES
 from embed_pipeline.endpoint import EMBEDDED, Batching, Endpoint, Retry
 from embed_pipeline.errors import ConfigError, DatasetError, RefusedError
 from embed_pipeline.manifest import Manifest
@@ -118,6 +119,18 @@ def _attributes(manifest: Manifest, output: Output) -> AttributeTypes | None:
     return None if undeclared else types
 
 
+def attribute_types(manifest: Manifest) -> AttributeTypes:
+    """Return the types of the documents' own attributes in a dataset whose columns are declared."""
+    ours = {*Output.model_validate(manifest.job["output"]).taken}
+    if manifest.provenance["on_too_long"] == "chunk":
+        ours |= CHUNK_TYPES.keys()
+    return {
+        name: _TYPES[kind]
+        for name, kind in manifest.columns.items()
+        if name not in ours and kind in _TYPES
+    }
+
+
 def check_same_engine(made: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Refuse an engine whose vectors do not belong beside those of a dataset.
 
@@ -140,18 +153,23 @@ def check_same_engine(made: Mapping[str, Any], found: Mapping[str, Any]) -> None
     for name in ("dimension", "context"):
         if found[name] != made[name]:
             raise RefusedError(f"{where} ({name} {found[name]}, not {made[name]}): {cure}")
-    text, cosine = _least_similar(made, found)
-    if cosine < LEAST_COSINE:
+    different = moved(made, found)
+    if different:
+        text, cosine = different[0]
         raise RefusedError(
             f"{where}, or computes otherwise: the vectors of {text!r} have the cosine "
             f"{cosine:.4f}, {LEAST_COSINE} at least are wanted; {cure}"
         )
 
 
-def _least_similar(made: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[str, float]:
-    """Return the canary text whose two vectors differ most, with their cosine.
+def moved(made: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Return the canary texts whose two vectors differ, with their cosines, the worst first.
 
     Texts that one of the two has no vector for tell nothing: such a text is a failure, not a row.
+
+    Args:
+        made: The provenance of a dataset.
+        found: The provenance a run would have now.
 
     Raises:
         RefusedError: The two have no text in common.
@@ -166,7 +184,8 @@ def _least_similar(made: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[s
             "the dataset's manifest has no vectors that today's could be held against (canary), so "
             "it cannot be told whether the same engine makes them; make the dataset again"
         )
-    return min(cosines.items(), key=lambda one: one[1])
+    worst_first = sorted(cosines.items(), key=lambda one: one[1])
+    return [(text, cosine) for text, cosine in worst_first if not cosine >= LEAST_COSINE]
 
 
 def _canary(provenance: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:

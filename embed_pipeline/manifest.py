@@ -77,13 +77,61 @@ class Retried(BaseModel):
     embed_pipeline: str
 
 
+class Refresh(BaseModel):
+    """Tell what one refresh of a store did; times are RFC 3339 in UTC.
+
+    Attributes:
+        run_id: What the scheduler called it, or the run's own name.
+        snapshot: The current snapshot after it.
+        base: The one before, or None.
+        published: Whether the snapshot is of this refresh; otherwise nothing had changed.
+        rows, failed: What the snapshot holds.
+        embedded: Rows whose vectors were made in this refresh; `tokens` is what they cost.
+        reused: Rows whose vectors were there before, or were made for an equal text.
+        inserted, updated, relabeled, deleted: Rows by what happened to them since the base; a
+            relabeled one has its text still, but other attributes.
+        forgotten: Documents of the corpus that were left out, as `forget` was asked to.
+        seconds, server_seconds: How long it took, and how long the endpoint computed.
+        bytes_added: Of files that are not shared with the base.
+        exit_code: 0, or 3 where more failed than allowed.
+        notes: What is worth knowing of it, such as a change of the schema or of the engine.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    snapshot: int
+    base: int | None
+    published: bool
+    started: str
+    finished: str
+    rows: int
+    failed: int
+    embedded: int = 0
+    reused: int = 0
+    inserted: int = 0
+    updated: int = 0
+    relabeled: int = 0
+    deleted: int = 0
+    forgotten: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    server_seconds: float = 0.0
+    model: str = ""
+    digest: str = ""
+    bytes_added: int = 0
+    exit_code: int = 0
+    notes: Sequence[str] = []
+
+
 class Manifest(BaseModel):
     """Describe a complete dataset; times are RFC 3339 in UTC.
 
     `recount` tells how many token counts a sample of rows confirmed, by token_count_source;
     `effort` what it took: requests, retries, seconds (see `outcomes.Effort`); `plan` holds what
     `embed-pipeline plan` had expected of this job against what it took, in seconds; `retried` tells
-    each time failures were tried again.
+    each time failures were tried again. A snapshot of a store has an `index` of its rows' marks,
+    `changes` against its base, and tells of its `refresh`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -102,6 +150,9 @@ class Manifest(BaseModel):
     data: Sequence[DataFile]
     failures: Sequence[DataFile]
     retried: Sequence[Retried] = []
+    index: Sequence[DataFile] = []
+    changes: Sequence[DataFile] = []
+    refresh: Refresh | None = None
 
     def to_json(self) -> bytes:
         """Return the manifest as it is stored."""

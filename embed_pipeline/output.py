@@ -35,6 +35,9 @@ class Output(Settings):
     checkpoint_seconds: int = Field(
         default=60, ge=1, description="a part file is closed after so long; a kill loses no more"
     )
+    checkpoint_mb: int = Field(
+        default=64, ge=1, description="a part file is closed at so many MB; a kill loses no more"
+    )
     max_failed_fraction: float = Field(
         default=0.01, ge=0, le=1, description="share of documents that may fail by their own fault"
     )
@@ -63,6 +66,11 @@ class Output(Settings):
     def column(self, name: str) -> str:
         """Return what one of our columns is called in this dataset."""
         return self.columns.get(name, name)
+
+    @property
+    def part_bytes(self) -> int:
+        """Return how large a part file may get before it is closed."""
+        return min(self.file_mb, self.checkpoint_mb) * 1_000_000
 
     @property
     def taken(self) -> list[str]:

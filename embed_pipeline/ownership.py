@@ -11,6 +11,7 @@ from embed_pipeline.locations import name, parse
 from embed_pipeline.output import Output
 from embed_pipeline.progress import running
 from embed_pipeline.staging import MANIFEST, STAGING, Run
+from embed_pipeline.store import Store, is_store
 
 FOLDERS = ("data", "failures")
 ABANDONED = timedelta(hours=1)  # without a file of its own so long, a run is taken to be dead
@@ -20,11 +21,15 @@ _PART = re.compile(r"part-(\d{5}|\d{8}T\d{6}Z-[0-9a-f]{6}-[0-9a-z]+-\d{5})\.parq
 def check_free(output: Output) -> None:
     """Refuse an output that holds a dataset, unless the settings say so, or anything foreign.
 
-    What unfinished runs have left may be written over: it is no dataset.
+    What unfinished runs have left may be written over: it is no dataset. A store never is.
 
     Raises:
         ConfigError: It names what stands there.
     """
+    if is_store(output.path) or Store(output.path).numbers():
+        raise ConfigError(
+            f"{output.path} is a store: use `embed-pipeline refresh`, or choose another output.path"
+        )
     foreign = [info.path for info in _standing(output.path) if not is_part(info)]
     if foreign:
         raise ConfigError(

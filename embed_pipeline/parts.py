@@ -94,8 +94,8 @@ class RowWriter:
     """Write rows into part files of one run.
 
     Holds at most BATCH_ROWS rows as Python objects and one row group in Arrow; closes a file when
-    it is `output.file_mb` large or `output.checkpoint_seconds` old, so that a kill loses little. A
-    whole file is noted beside its rows' origins; one that could not be written never is.
+    it is `output.part_bytes` large or `output.checkpoint_seconds` old, so that a kill loses little.
+    A whole file is noted beside its rows' origins; one that could not be written never is.
 
     Args:
         run: The run.
@@ -161,7 +161,7 @@ class RowWriter:
             part, self._part = self._part or self._open(rows[0]), None  # lost if this fails
             part.add(self._layout.batch(rows), rows)
             self._part = part
-            if part.size >= self._layout.output.file_mb * 1_000_000:
+            if part.size >= self._layout.output.part_bytes:
                 finished += self._close_part()
         return finished
 
@@ -222,7 +222,7 @@ class _OpenPart:
         if self._group:
             self._write_group()
         digest = self.file.close()
-        origins = HashedParquet(self._origins_path, schema.ORIGINS, {})
+        origins = HashedParquet(self._origins_path, self._origins[0].schema, {})
         origins.write(pa.Table.from_batches(self._origins).unify_dictionaries().to_batches())
         origins.close()
         part = PartFile(
@@ -254,7 +254,7 @@ def _fitting(layout: Layout, rows: Sequence[Embedded]) -> tuple[list[Embedded], 
         try:
             values = conform(row.attributes, layout.attributes)
         except BadAttribute as error:
-            document = Document(*row[:5])
+            document = Document(*row[:6])
             failed.append(failed_document(document, error, stage="write"))
         else:
             fitting.append(row if values is row.attributes else row._replace(attributes=values))

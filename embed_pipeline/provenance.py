@@ -12,6 +12,7 @@ from embed_pipeline.engine import CANARY_TEXTS, Engine
 from embed_pipeline.tokens import Tokens
 
 FOOTER_KEY = "embed_pipeline"
+ACCEPTED = "accepted_engine_changes"  # in words; only where vectors of several engines were mixed
 
 
 def provenance(endpoint: Endpoint, engine: Engine, tokens: Tokens) -> dict[str, Any]:

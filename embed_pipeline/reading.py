@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 from embed_pipeline import files
@@ -42,8 +43,8 @@ def read(corpus: Corpus, shard: Shard) -> Iterator[Document | Failed]:
         ConfigError: A file is not what its format promises, as a whole.
         DatasetError: A file cannot be read.
     """
-    results = (result for part in shard.parts for result in read_part(corpus, part))
-    return islice(results, corpus.limit)
+    results = chain.from_iterable(map(partial(read_part, corpus), shard.parts))
+    return results if corpus.limit is None else islice(results, corpus.limit)
 
 
 def read_part(corpus: Corpus, part: Part) -> Iterator[Document | Failed]:

@@ -24,6 +24,8 @@ class Document(NamedTuple):
         attributes: Further fields, passed through to the output with their types.
         source: The file it was read from, or "".
         line: Its one-based line (row, for Parquet) in that file, or None.
+        mark: What a store knows it by (see marks.py), or nothing; the pieces of a document have
+            the document's.
     """
 
     id: str
@@ -31,13 +33,14 @@ class Document(NamedTuple):
     attributes: Mapping[str, Any] = NO_ATTRIBUTES
     source: str = ""
     line: int | None = None
+    mark: bytes = b""
 
 
 class Embedded(NamedTuple):
     """Hold a document with its vector.
 
     Attributes:
-        id, text, attributes, source, line: The document's own.
+        id, text, attributes, source, line, mark: The document's own.
         vector: float32, shape (dimension,), unit length.
         model: The model's name as it was asked for.
         token_count: Tokens the text cost, special tokens and prefix included.
@@ -51,6 +54,7 @@ class Embedded(NamedTuple):
     attributes: Mapping[str, Any]
     source: str
     line: int | None
+    mark: bytes
     vector: NDArray[np.float32]
     model: str
     token_count: int

@@ -51,10 +51,11 @@ def lowest(samples: Iterable[Iterable[Sampled]], count: int) -> list[Sampled]:
 
 
 class Sample(NamedTuple):
-    """Hold what one bundle has drawn, and the digest of the model that made its vectors."""
+    """Hold what one bundle has drawn of how many, and the digest of the model of its vectors."""
 
     digest: str
     rows: list[Sampled]
+    of: int = 0
 
 
 class Sampler:

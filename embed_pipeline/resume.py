@@ -27,7 +27,7 @@ from embed_pipeline.made_with import check_same_engine
 from embed_pipeline.ownership import is_part
 from embed_pipeline.parts import PartFile
 from embed_pipeline.progress import Progress, ProgressFile, running
-from embed_pipeline.provenance import FOOTER_KEY
+from embed_pipeline.provenance import FOOTER_KEY, footer
 from embed_pipeline.staging import MANIFEST, Folder, Run
 
 DECIDING = ("dimensions_asked", "options", "truncate", "on_too_long", "prefix", "tokenizer")
@@ -86,7 +86,7 @@ def forget(run: Run, since: float | None = None) -> None:
         since: In seconds since the epoch; None or 0.0: nothing at all is reused.
     """
     path = run.begun
-    found = _run_file(run)
+    found = told_of(run)
     if since and found:
         files.write_bytes(path, orjson.dumps({**found, "until": since}))
     elif found is not None:
@@ -95,7 +95,7 @@ def forget(run: Run, since: float | None = None) -> None:
 
 def forget_failures(run: Run) -> None:
     """See to it that the texts that failed in a run are sent again by the next."""
-    found = _run_file(run)
+    found = told_of(run)
     if found is not None:
         path = run.begun
         files.write_bytes(path, orjson.dumps({**found, "failures": False}))
@@ -124,7 +124,7 @@ def take_back(run: Run) -> None:
 
     To be called where there is no dataset. Only files whose bytes are those of a note are moved.
     """
-    if _run_file(run) is None or not files.rename_is_cheap(run.path):
+    if told_of(run) is None or not files.rename_is_cheap(run.path):
         return
     folders: tuple[Folder, ...] = ("data", "failures")
     for folder in folders:
@@ -132,14 +132,14 @@ def take_back(run: Run) -> None:
         for part in _notes(run, folder):
             same = [part._replace(path=one.path) for one in placed if one.size == part.bytes]
             if same and not files.exists(part.path):
-                found = [one for one in same if _sound(one)]
+                found = [one for one in same if is_sound(one)]
                 if found:
                     files.move(found[0].path, part.path)
 
 
 def left(run: Run) -> Left:
     """Return the files of a run that are whole and not forgotten, in the order of their names."""
-    told = _run_file(run)
+    told = told_of(run)
     if told is None:
         return Left(run, (), ())
     until = told.get("until", math.inf)
@@ -173,7 +173,7 @@ def candidates(path: str, job: Mapping[str, Any], digest: str) -> list[Left]:
     found = []
     complete = files.exists(files.join(path, MANIFEST))
     for run in running(path):
-        told = _run_file(run) or {}
+        told = told_of(run) or {}
         if is_alive(told):
             continue
         if not complete:
@@ -199,8 +199,8 @@ def choose(found: Sequence[Left], made: Mapping[str, Any], keying: Keying) -> Re
     origin: Mapping[str, Any] | None = None
     seen = np.empty(0, np.uint64)
     for part in (part for one in found for part in one.parts):
-        told = _provenance(part)
-        if told is None or not (_alike(told, made) if origin is None else told == origin):
+        told = provenance_of(part)
+        if told is None or not (alike(told, made) if origin is None else told == origin):
             continue
         keys = _keys(part, keying)
         if keys is None:
@@ -211,7 +211,7 @@ def choose(found: Sequence[Left], made: Mapping[str, Any], keying: Keying) -> Re
         origin = told
         chosen.append(part)
         seen = np.sort(np.concatenate([seen, keys]), kind="stable")
-    failures = tuple(part.path for one in found for part in one.failures if _sound(part))
+    failures = tuple(part.path for one in found for part in one.failures if is_sound(part))
     if not chosen and not failures:
         return None
     runs = tuple(one.run for one in found)
@@ -224,7 +224,7 @@ def counted(run: Run, reused: Reused) -> None:
     ProgressFile(run, "reused", time.monotonic).write(Progress(reused.rows, tokens))
 
 
-def _run_file(run: Run) -> dict[str, Any] | None:
+def told_of(run: Run) -> dict[str, Any] | None:
     """Return what a run says of itself; None where it says nothing."""
     path = run.begun
     return _json(files.read_bytes(path)) if files.exists(path) else None
@@ -247,19 +247,29 @@ def _keys(part: PartFile, keying: Keying) -> NDArray[np.uint64] | None:
     return keys if len(keys) == part.rows else None
 
 
-def _provenance(part: PartFile) -> dict[str, Any] | None:
+def provenance_of(part: PartFile) -> dict[str, Any] | None:
     """Return what made a part's vectors; None where the file is not as it was written."""
-    if not _sound(part):
+    if not is_sound(part):
         return None
     try:
         with files.open_input(part.path) as stream:
-            content = (pq.read_metadata(stream).metadata or {}).get(FOOTER_KEY.encode())
+            return told_provenance(pq.read_metadata(stream).metadata or {})
     except (OSError, pa.ArrowException):
         return None
-    return _json(content or b"")
 
 
-def _sound(part: PartFile) -> bool:
+def told_provenance(metadata: Mapping[bytes, bytes]) -> dict[str, Any] | None:
+    """Return the provenance a footer tells; None where it tells none."""
+    return _json(metadata.get(FOOTER_KEY.encode()) or b"")
+
+
+def as_told(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a provenance as a footer tells it."""
+    found: dict[str, Any] = orjson.loads(footer(provenance)[FOOTER_KEY])
+    return found
+
+
+def is_sound(part: PartFile) -> bool:
     """Tell whether a file has the bytes that were written, as after a crash it may not."""
     state = hashlib.sha256()
     try:
@@ -271,7 +281,7 @@ def _sound(part: PartFile) -> bool:
     return state.hexdigest() == part.sha256
 
 
-def _alike(told: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
+def alike(told: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
     """Tell whether the vectors of two provenances belong into one dataset."""
     if any(told.get(key) != made.get(key) for key in DECIDING):
         return False

@@ -1,7 +1,7 @@
 """Look at a corpus before any work: the types of its attributes, and how much there is to do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import pyarrow as pa
@@ -31,11 +31,14 @@ class Scan:
         types: The attributes' types: the schema of the dataset.
         documents: How many rows the corpus has, at most `corpus.limit`.
         exact: Whether they were counted, not estimated from the bytes a sampled row takes.
+        nulls: The attributes that were null wherever they were seen, so that their type, a string,
+            is no more than a guess.
     """
 
     types: AttributeTypes
     documents: int
     exact: bool
+    nulls: frozenset[str] = frozenset()
 
 
 def infer(corpus: Corpus, found: Sequence[FileInfo]) -> Scan:
@@ -77,7 +80,7 @@ def infer(corpus: Corpus, found: Sequence[FileInfo]) -> Scan:
         else:
             _sample_rows(corpus, part, file.size, fields, count)
     fields.add_folders(found)
-    return count.scan(fields.finish(), corpus.limit)
+    return replace(count.scan(fields.finish(), corpus.limit), nulls=fields.nulls)
 
 
 def _sample(found: Sequence[FileInfo]) -> set[str]:

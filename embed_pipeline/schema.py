@@ -18,6 +18,7 @@ ARROW_TYPES = {
     "bool": pa.bool_(),
     "string": pa.string(),
 }
+OP = "op"  # the column that says what has happened to a row, in changes
 UNDECLARED = "attributes"  # the column of attributes nobody declared, as a JSON object
 
 FAILURES = pa.schema(
@@ -43,6 +44,10 @@ ORIGINS = pa.schema(
         pa.field("line", pa.int64()),
     ]
 )
+
+MARK_BYTES = 40
+INDEX = pa.schema([pa.field("mark", pa.binary(MARK_BYTES), nullable=False)])
+MARKED_ORIGINS = pa.unify_schemas([ORIGINS, INDEX])
 
 
 class Layout(NamedTuple):
@@ -79,6 +84,20 @@ class Layout(NamedTuple):
             fields += [pa.field(key, ARROW_TYPES[kind]) for key, kind in self.attributes.items()]
         return pa.schema(fields)
 
+    def changes(self) -> pa.Schema:
+        """Return the schema of changes: what happened, and the row, whose vector may be missing.
+
+        The vector is a list of no fixed size, since lists of a fixed one that are null cannot be
+        read back by current pyarrow.
+        """
+        identity, vector = self.output.column("id"), self.output.column("vector")
+        values = pa.field("element", self._vector_type().value_type, nullable=False)
+        fields = [pa.field(OP, pa.string(), nullable=False)]
+        for field in self.schema():
+            kind = pa.list_(values) if field.name == vector else field.type
+            fields.append(pa.field(field.name, kind, nullable=field.name != identity))
+        return pa.schema(fields)
+
     def _vector_type(self) -> pa.DataType:
         value = pa.float16() if self.output.vector_type == "float16" else pa.float32()
         item = pa.field("element", value, nullable=False)
@@ -93,7 +112,7 @@ class Layout(NamedTuple):
             pa.ArrowException, TypeError, OverflowError: An attribute does not fit its type.
         """
         schema = self.schema()
-        ids, texts, attributes, _, _, vectors, models, counts, sources, truncated = zip(
+        ids, texts, attributes, _, _, _, vectors, models, counts, sources, truncated = zip(
             *rows, strict=True
         )
         columns: list[Any] = [ids, vectors, models, counts, sources, truncated]
@@ -122,15 +141,38 @@ class Layout(NamedTuple):
 
 
 def origins(rows: Sequence[Embedded]) -> pa.RecordBatch:
-    """Return each row's id, hashed to 16 bytes, and where it was read from (schema ORIGINS)."""
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array([id_hash(row.id) for row in rows], type=pa.binary(16)),
-            pa.array([row.source for row in rows]).dictionary_encode(),
-            pa.array([row.line for row in rows], type=pa.int64()),
-        ],
-        schema=ORIGINS,
-    )
+    """Return each row's id, hashed to 16 bytes, where it was read from, and its mark if it has one.
+
+    The schema is ORIGINS, or MARKED_ORIGINS where the first row has a mark, as then all have.
+    """
+    columns = [
+        pa.array([id_hash(row.id) for row in rows], type=pa.binary(16)),
+        pa.array([row.source for row in rows]).dictionary_encode(),
+        pa.array([row.line for row in rows], type=pa.int64()),
+    ]
+    if not rows[0].mark:
+        return pa.RecordBatch.from_arrays(columns, schema=ORIGINS)
+    marks = pa.array([row.mark for row in rows], type=pa.binary(MARK_BYTES))
+    return pa.RecordBatch.from_arrays([*columns, marks], schema=MARKED_ORIGINS)
+
+
+def fitted(table: pa.Table, wanted: pa.Schema) -> pa.Table:
+    """Return a table of an older schema in a newer one.
+
+    Columns that are new are null, those that are gone are left out, integers become floats where
+    they must.
+    """
+    found = table.replace_schema_metadata(None)
+    if found.schema == wanted:
+        return found
+    names = set(found.column_names)
+    columns = [
+        found[field.name].cast(field.type)
+        if field.name in names
+        else pa.nulls(found.num_rows, field.type)
+        for field in wanted
+    ]
+    return pa.Table.from_arrays(columns, schema=wanted)
 
 
 def id_hash(identity: str) -> bytes:

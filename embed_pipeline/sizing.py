@@ -104,16 +104,18 @@ class Sizing:
         """Tell of texts that were accepted whether each vector is that of the text's head only."""
         if self.limits.refuses:
             return [text.cut for text in texts]
+        known = self.limits.tokenizer is not None or self.limits.context_source != "assumed"
+        if not known:
+            return [text.cut or None for text in texts]
         return [self._may_be_cut(*pair) for pair in zip(texts, counts, strict=True)]
 
     def _may_be_cut(self, text: Prepared, count: Count) -> bool | None:
-        """Tell of a text whether the endpoint may have cut it unseen."""
+        """Tell of a text, where the limits are known, whether the endpoint may have cut it."""
         if text.cut:
             return True
-        known = self.limits.tokenizer is not None or self.limits.context_source != "assumed"
         exact = count.source in ("server", "verified")
         short = count.tokens < self.limits.context or count.tokens == text.tokens
-        return False if known and exact and short else None
+        return False if exact and short else None
 
     def learn(self, context: int) -> None:
         """Take note that the endpoint refuses what has more tokens than this."""

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from embed_pipeline import files
 
-Folder = Literal["data", "failures"]
+Folder = Literal["data", "failures", "index", "changes"]
 STAGING = "staging"
 MANIFEST = "manifest.json"
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")

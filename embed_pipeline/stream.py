@@ -59,7 +59,8 @@ class EmbedStream(Generic[T]):
         self._embedder = embedder
         self._batching = batching
         self._observe = observe
-        self._incoming: list[tuple[Document, T]] = []
+        self._incoming: list[Document] = []
+        self._tags: list[T] = []  # of what is incoming
         self._incoming_chars = 0
         self._window = 0  # texts that are counted at once; known once the endpoint is
         self._ready: Batcher[_Waiting[T]] = Batcher(
@@ -84,7 +85,8 @@ class EmbedStream(Generic[T]):
             self._window = WINDOW if self._embedder.groups else 1
             self._most_texts = self._window * self._batching.max_texts
             self._most_chars = self._window * self._batching.max_chars
-        self._incoming.append((document, tag))
+        self._incoming.append(document)
+        self._tags.append(tag)
         self._incoming_chars += len(document.text)
         few = len(self._incoming) < self._most_texts
         if few and self._incoming_chars < self._most_chars:
@@ -120,11 +122,11 @@ class EmbedStream(Generic[T]):
     def _prepare(self) -> None:
         """Make documents ready to be sent, and send the requests they complete."""
         incoming, self._incoming, self._incoming_chars = self._incoming, [], 0
-        prepared = self._embedder.prepare([document.text for document, _ in incoming])
+        tags, self._tags = self._tags, []
+        prepared = self._embedder.prepare([document.text for document in incoming])
         ready: list[_Waiting[T]] = []
-        for place, ((document, tag), text) in enumerate(
-            zip(incoming, prepared, strict=True), self._prepared
-        ):
+        places = range(self._prepared, self._prepared + len(incoming))
+        for place, document, tag, text in zip(places, incoming, tags, prepared, strict=True):
             if isinstance(text, TextTooLong):
                 self._done[place] = Done(document, tag, "", Failure(text, 0))
             else:
@@ -133,9 +135,9 @@ class EmbedStream(Generic[T]):
         ready = self._grouped(ready)
         self._ready.max_count = min(self._batching.max_texts, self._embedder.max_texts)
         texts = [text for _, _, _, text in ready]
-        weights = self._embedder.weights(texts)
+        weights, add = self._embedder.weights(texts), self._ready.add
         for one, text, weight in zip(ready, texts, weights, strict=True):
-            full = self._ready.add(one, len(text.text), weight)
+            full = add(one, len(text.text), weight)
             if full is not None:
                 self._submit(full)
 
@@ -182,8 +184,9 @@ class EmbedStream(Generic[T]):
         """Put a request's results where they belong."""
         results, effort = outcome
         self._observe(results, effort)
+        done = self._done
         for (place, document, tag, text), result in zip(batch, results, strict=True):
-            self._done[place] = Done(document, tag, text.text, result)
+            done[place] = Done(document, tag, text.text, result)
 
     def _in_order(self) -> list[Done[T]]:
         """Return what is done, as far as nothing before it is missing."""

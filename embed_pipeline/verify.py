@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from embed_pipeline import files
+from embed_pipeline import files, snapshot_check
 from embed_pipeline.errors import DatasetError
 from embed_pipeline.faults import Faults, vector_norms
 from embed_pipeline.figures import Figures, Tally
@@ -99,6 +99,14 @@ class _Verification:
             self._problems += _repeated(ids)
         for file in self._manifest.failures:
             self._check(file, sizes, self._failures)
+        unpaired = snapshot_check.unpaired(self._manifest)
+        if unpaired:
+            self._problems.append(Problem(MANIFEST, unpaired, RESTORE))
+        if layout is not None:
+            column = layout.output.column("id")
+            beside = snapshot_check.contents(self._dataset, self._manifest, column)
+            for file, content in beside:
+                self._check(file, sizes, content)
         figures = self._tally.figures()
         self._problems += _miscounted(self._manifest.counts, figures, self._unknown)
         self._problems += _contradicted(self._manifest)
@@ -109,10 +117,13 @@ class _Verification:
 
     def _sizes(self) -> dict[str, int]:
         """Return the size of each file in the dataset's folders; tell of those not listed."""
-        listed = [*self._manifest.data, *self._manifest.failures]
+        manifest = self._manifest
+        beside = [*manifest.index, *manifest.changes]
+        listed = [*manifest.data, *manifest.failures, *beside]
         places = {self._place(file.path) for file in listed}
         sizes: dict[str, int] = {}
-        for folder in FOLDERS:
+        more = snapshot_check.FOLDERS if beside or manifest.refresh else ()
+        for folder in (*FOLDERS, *more):
             below = files.join(self._dataset, folder)
             for info in files.find(below) if files.exists(below) else ():
                 place = parse(info.path).key

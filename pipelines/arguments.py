@@ -1,9 +1,34 @@
 """What several commands make of their arguments, and of texts they show."""
 
+import re
+from typing import Any
+
+import click
 from pydantic import ValidationError
 
 from embed_pipeline.endpoint import Endpoint
 from embed_pipeline.settings import explain
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+class Duration(click.ParamType[float]):
+    """Take a time such as 7h, 90m, 45s or 1h30m; give seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds."""
+        if isinstance(value, float):
+            return value
+        match = _DURATION.fullmatch(str(value))
+        hours, minutes, seconds = (int(one or 0) for one in match.groups()) if match else (0, 0, 0)
+        total = 3600 * hours + 60 * minutes + seconds
+        if not total:
+            self.fail(f"{value!r} is no time: write it as 7h, 90m, 45s or 1h30m", param, ctx)
+        return float(total)
 
 
 def named_endpoint(url: str, model: str) -> Endpoint:

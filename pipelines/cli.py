@@ -19,10 +19,13 @@ from embed_pipeline.pipelines.dataset_commands import (
     status,
 )
 from embed_pipeline.pipelines.endpoint_commands import check, embed, fetch, serve
-from embed_pipeline.pipelines.job_commands import plan, run
+from embed_pipeline.pipelines.forget_command import forget_command
+from embed_pipeline.pipelines.job_commands import plan, refresh, run
+from embed_pipeline.pipelines.store_commands import adopt_command, log, path
 
 COMMANDS = (
     run,
+    refresh,
     plan,
     embed,
     serve,
@@ -32,6 +35,10 @@ COMMANDS = (
     status,
     inspect_command,
     retry_failures_command,
+    path,
+    log,
+    adopt_command,
+    forget_command,
 )
 
 

@@ -50,13 +50,17 @@ def search_command(
 ) -> None:
     """Print the rows of a dataset that are nearest to a query, by cosine.
 
+    Of a store, the current snapshot's.
+
     Example: embed-pipeline search out/python-docs "read a csv file" -k 5
     """
     if not query.strip():
         raise click.UsageError("the query is empty")
     from embed_pipeline.manifest import read_manifest
     from embed_pipeline.search import nearest_rows
+    from embed_pipeline.store import resolved
 
+    dataset = resolved(dataset)
     manifest = read_manifest(dataset)
     made = manifest.provenance
     wanted = named_endpoint(url or made["endpoint"].partition(", ")[0], made["model"]).model_copy(
@@ -114,7 +118,8 @@ def _print_hits(hits: list["Hit"], manifest: "Manifest") -> None:
 def status(dataset: str) -> int:
     """Tell how far the runs into a dataset's folder are, and whether it is complete.
 
-    The exit code is 1 where there is neither a dataset nor a run.
+    Of a store, its current snapshot is told of, and the refresh under way. The exit code is 1 where
+    there is neither a dataset nor a run.
 
     Example: embed-pipeline status out/python-docs
     """
@@ -122,18 +127,20 @@ def status(dataset: str) -> int:
     from embed_pipeline.manifest import read_manifest
     from embed_pipeline.progress import read_progress, running
     from embed_pipeline.staging import MANIFEST
+    from embed_pipeline.store import Store, resolved
 
-    complete = files.exists(files.join(dataset, MANIFEST))
+    store, current = Store(dataset), resolved(dataset)
+    complete = files.exists(files.join(current, MANIFEST))
     if complete:
-        manifest = read_manifest(dataset)
+        manifest = read_manifest(current)
         counts = manifest.counts
         click.echo(
-            f"{dataset}: complete since {manifest.finished}: {counts.rows:,} rows, "
+            f"{current}: complete since {manifest.finished}: {counts.rows:,} rows, "
             f"{counts.failed:,} failed, {counts.tokens:,} tokens"
         )
     else:
         click.echo(f"{dataset}: no complete dataset")
-    runs = running(dataset)
+    runs = [*running(dataset), *(r for n in store.numbers() for r in running(store.snapshot(n)))]
     for one in runs:
         done = read_progress(one)
         click.echo(
@@ -148,13 +155,14 @@ def status(dataset: str) -> int:
 def inspect_command(dataset: str, *, as_json: bool) -> int:
     """Print how a dataset was made and what it holds, and verify all of it.
 
-    The exit code is 1 where something does not hold.
+    Of a store, that is the current snapshot. The exit code is 1 where something does not hold.
 
     Example: embed-pipeline inspect out/python-docs
     """
     from embed_pipeline.pipelines.inspect_dataset import inspect_dataset
+    from embed_pipeline.store import resolved
 
-    return inspect_dataset(dataset, Console(highlight=False), as_json=as_json)
+    return inspect_dataset(resolved(dataset), Console(highlight=False), as_json=as_json)
 
 
 @click.command("retry-failures")

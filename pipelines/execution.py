@@ -1,6 +1,7 @@
 """Run a pipeline to its end, and say what is kept where that is not the good one."""
 
 import errno
+import gc
 import logging
 import re
 import signal
@@ -43,12 +44,22 @@ class Attempt(NamedTuple):
         )
 
 
-def execute(pipeline: beam.Pipeline, attempt: Attempt) -> None:
-    """Run a pipeline to its end; errors of ours come out as they went in."""
+def execute(pipeline: beam.Pipeline, attempt: Attempt, max_seconds: float | None = None) -> None:
+    """Run a pipeline to its end; errors of ours come out as they went in.
+
+    Args:
+        pipeline: The pipeline.
+        attempt: What tells what is kept.
+        max_seconds: How long it may take; then it is stopped as by a signal, with TimeIsUp.
+    """
     interrupt.clear()
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # its tracebacks; we tell better
     elsewhere = _works_elsewhere(pipeline.options)
-    with watching_workers() as watch, interrupt.stop_on_signals(at_once=elsewhere):
+    with (
+        watching_workers() as watch,
+        interrupt.stop_on_signals(at_once=elsewhere, seconds=max_seconds),
+    ):
+        gc.freeze()  # Beam's imports are 180,000 objects, looked through again and again
         try:
             pipeline.run().wait_until_finish()
         except (Exception, KeyboardInterrupt) as error:
@@ -59,6 +70,8 @@ def execute(pipeline: beam.Pipeline, attempt: Attempt) -> None:
                     f"wanted more memory than there is; {attempt.kept()}"
                 ) from error
             number = interrupt.stop_requested()
+            if number == signal.SIGALRM:
+                raise errors.TimeIsUp(f"the time is up; {attempt.kept()}") from error
             if number is not None:
                 raise Interrupted(number, attempt.kept()) from error
             failed = told(error)

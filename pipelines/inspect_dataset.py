@@ -11,6 +11,7 @@ from rich.table import Table
 from embed_pipeline.figures import Figures, TokenFigures
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.pipelines.pairs import print_pairs
+from embed_pipeline.provenance import ACCEPTED
 from embed_pipeline.verify import Report, verify
 
 BAR_WIDTH = 36  # leaves room for the buckets and their rows on a line of 80
@@ -75,6 +76,7 @@ def origin(manifest: Manifest) -> Iterator[Pair]:
         if made.get(name):
             value = made[name]
             yield name, value if name == "on_too_long" else orjson.dumps(value).decode()
+    yield from (("engine", told) for told in made.get(ACCEPTED, ()))
     tokenizer = made.get("tokenizer")
     if "tokenizer" in made:
         told = (

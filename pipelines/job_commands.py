@@ -5,9 +5,12 @@ Beam takes two seconds to import, so it is imported when a command needs it.
 
 import logging
 import math
+from contextlib import suppress
 from pathlib import Path
 
 import click
+
+from embed_pipeline.pipelines.arguments import Duration
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -44,6 +47,62 @@ def run(
     from embed_pipeline.pipelines.terminal import Terminal
 
     return run_job(found, beam_flags, Terminal(quiet=quiet), dry_run=dry_run, fresh=fresh)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("job_file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a setting.")
+@click.option(
+    "--run-id", default="", metavar="NAME", help="What it is called; again, it does nothing."
+)
+@click.option("--fresh", is_flag=True, help="Reuse nothing of refreshes that were stopped.")
+@click.option("--reembed", is_flag=True, help="Embed everything anew.")
+@click.option(
+    "--accept-engine-change",
+    "accept",
+    is_flag=True,
+    help="Mix vectors with those of an engine that computes otherwise.",
+)
+@click.option(
+    "--max-runtime",
+    type=Duration(),
+    help="Stop after so long, such as 7h, and keep what is done (exit code 5).",
+)
+@click.option("--summary", type=click.Choice(["json"]), help="Print what was done as JSON.")
+@click.option("--quiet", is_flag=True, help="Tell only the summary.")
+@click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED, metavar="[BEAM FLAGS]")
+def refresh(
+    job_file: Path,
+    overrides: tuple[str, ...],
+    beam_flags: tuple[str, ...],
+    *,
+    run_id: str,
+    max_runtime: float | None,
+    summary: str | None,
+    fresh: bool,
+    reembed: bool,
+    accept: bool,
+    quiet: bool,
+) -> int:
+    """Embed what is new in a corpus into a store, and publish a snapshot of all of it.
+
+    Flags that are not listed here are Beam's own.
+
+    Example: embed-pipeline refresh configs/nightly.yaml --max-runtime 7h
+    """
+    from embed_pipeline.job import load
+
+    found = load(job_file, overrides)
+    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of extras that are not installed
+    from embed_pipeline.pipelines.refresh import Wishes, refresh_store
+    from embed_pipeline.pipelines.terminal import Terminal
+
+    wishes = Wishes(run_id, fresh, reembed, accept, max_runtime)
+    done = refresh_store(found, beam_flags, Terminal(quiet=quiet), wishes)
+    if summary:
+        with suppress(BrokenPipeError):  # the scheduler may have gone
+            click.echo(done.model_dump_json())
+    return done.exit_code
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

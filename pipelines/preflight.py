@@ -7,14 +7,22 @@ from embed_pipeline.client import Client
 from embed_pipeline.deep_check import short_check, stop_where_broken
 from embed_pipeline.endpoint import EMBEDDED, Batching, Endpoint, Retry
 from embed_pipeline.engine import find_version, kind_of
-from embed_pipeline.identity import find_digest
+from embed_pipeline.identity import find_digest, told_context
 from embed_pipeline.pipelines.terminal import Terminal
 
 _log = logging.getLogger("embed_pipeline")
 
 
-def preflight(endpoint: Endpoint, batching: Batching, terminal: Terminal) -> str:
+def preflight(
+    endpoint: Endpoint, batching: Batching, terminal: Terminal, *, check: bool = True
+) -> str:
     """Return the model's digest; say which endpoint was taken.
+
+    Args:
+        endpoint: With concrete addresses.
+        batching: The run's.
+        terminal: Where to tell of it.
+        check: Whether the endpoint is tried with a few texts.
 
     Of several addresses some may be down: they are warned of, and looked at again when they are
     back.
@@ -29,7 +37,7 @@ def preflight(endpoint: Endpoint, batching: Batching, terminal: Terminal) -> str
     down: errors.EndpointError | None = None
     for one in endpoint.each:
         try:
-            digests[one.masked_url] = _asked(one, batching, terminal)
+            digests[one.masked_url] = _asked(one, batching, terminal, check=check)
         except (errors.ModelNotFound, errors.NotAnEndpoint) as error:
             raise errors.ConfigError(str(error)) from error
         except errors.TransientError as error:
@@ -48,12 +56,18 @@ def preflight(endpoint: Endpoint, batching: Batching, terminal: Terminal) -> str
     return next(iter(digests.values()))
 
 
-def _asked(endpoint: Endpoint, batching: Batching, terminal: Terminal) -> str:
+def loaded_context(endpoint: Endpoint) -> int | None:
+    """Return the context of the model as it is loaded now; None where it is not."""
+    with Client(endpoint.each[0], Retry(attempts=3)) as client:
+        return told_context(client, endpoint)
+
+
+def _asked(endpoint: Endpoint, batching: Batching, terminal: Terminal, *, check: bool) -> str:
     """Return the digest at one address."""
     with Client(endpoint, Retry(attempts=3)) as client:
         version = find_version(client)
         digest = find_digest(client, endpoint)
-        verdicts = short_check(client)
+        verdicts = short_check(client) if check else []
     for warning in stop_where_broken(verdicts, endpoint, batching):
         terminal.warn(warning)
     kind = "the embedded one" if kind_of(version) == EMBEDDED else "a server"

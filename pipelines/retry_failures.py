@@ -26,6 +26,7 @@ from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.provenance import provenance
 from embed_pipeline.retriable import refuse_known, retriable_ids
 from embed_pipeline.staging import new_run
+from embed_pipeline.store import is_store
 from embed_pipeline.transforms.amend import AmendDataset, ReadFailures
 from embed_pipeline.transforms.embed import EmbedText
 
@@ -48,12 +49,12 @@ def retry_failures(
         headers: Headers of every request, whose values no manifest holds.
 
     Raises:
-        RefusedError: Another engine than the dataset's, an id that is a row already, or another
-            job is running there.
+        RefusedError: Another engine than the dataset's, an id that is a row already, another job
+            is running there, or it is a store.
         EmbedPipelineError: Nothing was published: the dataset is as it was.
     """
     with terminal.telling_warnings():
-        manifest = read_manifest(dataset)
+        manifest = _read(dataset)
         tidy_up_after_dead(dataset, manifest)
         ids = retriable_ids(dataset, manifest.failures)
         if not ids:
@@ -82,6 +83,18 @@ def build(p: beam.Pipeline, amendment: Amendment, made: MadeWith) -> PCollection
         | "Read" >> ReadFailures(amendment)
         | "Embed" >> EmbedText(made.endpoint, made.batching, made.retry, made.tokens)
         | "Amend" >> AmendDataset(amendment)
+    )
+
+
+def _read(dataset: str) -> Manifest:
+    """Return a dataset's manifest; refuse a store and its snapshots, which are never changed."""
+    if not is_store(dataset):
+        manifest = read_manifest(dataset)
+        if manifest.refresh is None:
+            return manifest
+    raise errors.RefusedError(
+        f"{dataset} is a store, or a snapshot of one: the next `embed-pipeline refresh` tries those"
+        " again that failed by the server's fault"
     )
 
 

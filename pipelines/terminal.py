@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
@@ -67,6 +67,10 @@ class Terminal:
         """Tell one thing."""
         if not self._quiet:
             self._console.print(escape(text))
+
+    def tell(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Tell a summary, whether quiet or not."""
+        print_pairs(self._console, pairs)
 
     def warn(self, text: str) -> None:
         """Tell what may be wrong, whether quiet or not."""

@@ -70,6 +70,7 @@ GROUPS = {
     "job.tokens",
     "job.chunking",
     "job.output",
+    "job.store",
 }
 KEYS = [(name, field) for name, field in settings(JobFile) if name not in GROUPS]
 
@@ -145,7 +146,7 @@ def leaves(kind: type[EmbedPipelineError]) -> Iterator[type[EmbedPipelineError]]
     below = [one for one in kind.__subclasses__() if one.__module__ == errors.__name__]
     for one in below:
         yield from leaves(one)
-    if not below:
+    if not below or kind in (errors.InterruptedJobError, errors.RefusedError):  # raised as they are
         yield kind
 
 

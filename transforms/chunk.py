@@ -1,7 +1,6 @@
 """Split documents into pieces that fit the model: `docs | ChunkText(...) | EmbedText(...)`."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from embed_pipeline.endpoint import Batching, Endpoint, Retry
 from embed_pipeline.errors import DocumentError
 from embed_pipeline.locate import check_address
 from embed_pipeline.records import Document, Failed
+from embed_pipeline.tokenizer import ModelTokenizer
 from embed_pipeline.tokens import Tokens
 from embed_pipeline.transforms.metrics import NAMESPACE
 from embed_pipeline.transforms.read import ReadResult
@@ -97,14 +97,9 @@ class _Chunk(beam.DoFn):
         self._failures = Metrics.counter(NAMESPACE, "failures")
 
     def setup(self) -> None:
-        """Share this process's connections, and find what bounds a piece."""
+        """Share this process's connections; nothing is asked before the first document."""
         self._embedder = embedder.acquire(*self._settings)
-        with ExitStack() as undo:
-            undo.callback(self.teardown)
-            prefix = self._settings[3].prefix
-            bounds = piece_tokens(self._chunking, self._embedder.limits, prefix)
-            self._tokenizer, self._most = bounds
-            undo.pop_all()
+        self._bounds: tuple[ModelTokenizer, int] | None = None
 
     def start_bundle(self) -> None:
         """Start with nothing buffered."""
@@ -141,14 +136,15 @@ class _Chunk(beam.DoFn):
     def _split(
         self, batch: list[tuple[Document, WindowedValue]]
     ) -> Iterator[WindowedValue | TaggedOutput]:
-        most = min(self._most, self._embedder.limits.context)  # which may turn out to be less
-        results = chunked(
-            [document for document, _ in batch],
-            self._tokenizer,
-            most,
-            self._chunking.overlap,
-            self._settings[3].prefix,
-        )
+        if not batch or interrupt.stop_requested():
+            return
+        prefix = self._settings[3].prefix
+        if self._bounds is None:
+            self._bounds = piece_tokens(self._chunking, self._embedder.limits, prefix)
+        tokenizer, most = self._bounds
+        most = min(most, self._embedder.limits.context)  # which may turn out to be less
+        documents = [document for document, _ in batch]
+        results = chunked(documents, tokenizer, most, self._chunking.overlap, prefix)
         for (_, windowed), pieces in zip(batch, results, strict=True):
             for piece in pieces:
                 if interrupt.stop_requested():

@@ -66,12 +66,16 @@ class EmbedText(beam.PTransform):
         batching: Bounds of one request, and how many are under way.
         retry: Bounds of the repetition of one request.
         tokens: How texts are prefixed and counted, and what becomes of those that are too long.
+        provenance: PCollection of one dict, where the caller has found out what makes the vectors.
+        most_recounted: Share of the texts that are sent again for the sample, at most.
     """
 
     endpoint: Endpoint
     batching: Batching = field(default_factory=Batching)
     retry: Retry = field(default_factory=Retry)
     tokens: Tokens = field(default_factory=Tokens)
+    provenance: PCollection | None = None
+    most_recounted: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse an address that only a launcher can resolve."""
@@ -88,7 +92,7 @@ class EmbedText(beam.PTransform):
             chunked = _pipeline(documents) | "Not split" >> beam.Create([], reshuffle=False)
         if isinstance(documents, ReadResult | ChunkResult):
             documents, unread = documents.documents, (documents.failed,)
-        inspected = (
+        inspected = self.provenance or (
             documents.pipeline
             | "Endpoint" >> beam.Create([self.endpoint], reshuffle=False)
             | "Inspect" >> beam.Map(_inspected, self.retry, self.tokens)
@@ -106,7 +110,7 @@ class EmbedText(beam.PTransform):
         failed = (done[FAILED], *unread) | "All failed" >> beam.Flatten()
         if documents.is_bounded:
             recount = done[SAMPLED] | "Recount" >> Recount(
-                self.endpoint, self.retry, self.tokens.recount, inspected
+                self.endpoint, self.retry, self.tokens.recount, inspected, self.most_recounted
             )
         else:  # there is no moment when all is embedded
             recount = documents.pipeline | "No recount" >> beam.Create([{}], reshuffle=False)
@@ -183,7 +187,7 @@ class EmbedDoFn(beam.DoFn):
         except EmbedPipelineError as error:  # first what is done goes on, so that it is kept
             self._ended = error
             done = list(self._stream.rest())
-        return [self._record(one) for one in done] if done else ()
+        return self._records(done) if done else ()
 
     @no_annotations
     def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
@@ -192,16 +196,16 @@ class EmbedDoFn(beam.DoFn):
             raise self._ended
         try:
             for done in self._stream.finish():
-                yield self._record(done)
+                yield from self._records([done])
             self._embedder.look_again()
         except EmbedPipelineError:
             for done in self._stream.rest():
-                yield self._record(done)
+                yield from self._records([done])
             raise
         if self._failures and self._received:
             tally = {"documents": self._received, **self._effort}
             yield TaggedOutput(TALLY, self._last.with_value(tally))
-            sample = Sample(self._embedder.digest, self._sampler.drawn())
+            sample = Sample(self._embedder.digest, self._sampler.drawn(), self._received)
             yield TaggedOutput(SAMPLED, self._last.with_value(sample))
 
     def teardown(self) -> None:
@@ -215,25 +219,32 @@ class EmbedDoFn(beam.DoFn):
         self._metrics.count(results, effort)
         self._effort = added_up([self._effort, effort.totals()])
 
-    def _record(self, done: Done[WindowedValue]) -> WindowedValue | TaggedOutput:
-        """Return the row or the failure of a document."""
-        document, windowed, sent, result = done
-        if isinstance(result, Failure):
-            return self._failed(
-                windowed,
-                failed_document(
-                    document,
-                    result.error,
-                    attempts=result.attempts,
-                    blame=result.blame,
-                    endpoint=self._endpoint.masked_url,
-                ),
-            )
-        vector, tokens, source, truncated = result
-        self._sampler.add(document.id, sent, tokens, source, vector)
-        return windowed.with_value(
-            Embedded(*document, vector, self._endpoint.model, tokens, source, truncated)
+    def _records(self, done: Iterable[Done[WindowedValue]]) -> list[WindowedValue | TaggedOutput]:
+        """Return the row or the failure of each document."""
+        model, sample = self._endpoint.model, self._sampler.add
+        records: list[WindowedValue | TaggedOutput] = []
+        for document, windowed, sent, result in done:
+            if isinstance(result, Failure):
+                records.append(self._unembedded(document, windowed, result))
+                continue
+            vector, tokens, source, truncated = result
+            sample(document.id, sent, tokens, source, vector)
+            row = Embedded(*document, vector, model, tokens, source, truncated)
+            records.append(windowed.with_value(row))
+        return records
+
+    def _unembedded(
+        self, document: Document, windowed: WindowedValue, result: Failure
+    ) -> TaggedOutput:
+        """Return the failure of a document that was sent."""
+        failed = failed_document(
+            document,
+            result.error,
+            attempts=result.attempts,
+            blame=result.blame,
+            endpoint=self._endpoint.masked_url,
         )
+        return self._failed(windowed, failed)
 
     def _failed(self, windowed: WindowedValue, failed: Failed) -> TaggedOutput:
         """Tag a failure, or raise it where nobody would read it."""

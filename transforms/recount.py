@@ -27,12 +27,14 @@ class Recount(beam.PTransform):
         retry: Bounds of the repetition of one request.
         count: Rows to send.
         provenance: PCollection of one dict, what made the vectors.
+        share: Share of all rows that are sent, at most.
     """
 
     endpoint: Endpoint
     retry: Retry
     count: int
     provenance: PCollection
+    share: float = 1.0
 
     def __post_init__(self) -> None:
         """Be a PTransform."""
@@ -44,7 +46,11 @@ class Recount(beam.PTransform):
         start = sampled.pipeline | "Count" >> beam.Create([self.count], reshuffle=False)
         samples = sampled | "Into one window" >> beam.WindowInto(GlobalWindows())
         return start | "Ask again" >> beam.Map(
-            _recounted, AsIter(samples), AsSingleton(self.provenance), self.endpoint, self.retry
+            _recounted,
+            AsIter(samples),
+            AsSingleton(self.provenance),
+            (self.endpoint, self.retry),
+            self.share,
         )
 
 
@@ -52,8 +58,8 @@ def _recounted(
     count: int,
     samples: Iterable[Sample],
     provenance: Mapping[str, Any],
-    endpoint: Endpoint,
-    retry: Retry,
+    settings: tuple[Endpoint, Retry],
+    share: float,
 ) -> recount.Recount:
     right = provenance["digest"]
     found = list(samples)
@@ -63,5 +69,6 @@ def _recounted(
                 f"vectors were made by a model of the digest {sample.digest[:12]}, others by "
                 f"{right[:12]}: it was changed during the run, so nothing of it is to be used"
             )
-    drawn = recount.lowest((sample.rows for sample in found), count)
-    return recount.recount(drawn, endpoint, retry)
+    most = count if share >= 1 else min(count, int(share * sum(sample.of for sample in found)))
+    drawn = recount.lowest((sample.rows for sample in found), most)
+    return recount.recount(drawn, *settings)

@@ -6,7 +6,6 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton, PCollection
-from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
 
 from embed_pipeline import commit
@@ -22,7 +21,7 @@ from embed_pipeline.recount import Recount
 from embed_pipeline.resume import Reused
 from embed_pipeline.staging import Run, new_run
 from embed_pipeline.transforms.embed import EmbedResult
-from embed_pipeline.transforms.write_parts import FAILED, WriteFailures, WriteRows
+from embed_pipeline.transforms.write_parts import FAILED, InGlobalWindow, WriteFailed, WriteRows
 
 POLICIES = ("error", "first", "last")
 
@@ -79,15 +78,14 @@ class WriteDataset(beam.PTransform):
     def expand(self, result: EmbedResult) -> PCollection:
         """Add the steps."""
         provenance = AsSingleton(result.provenance)
-        rows = result.embedded | "Rows" >> _InGlobalWindow()
+        rows = result.embedded | "Rows" >> InGlobalWindow()
         written = rows | "Write rows" >> beam.ParDo(
             WriteRows(self.target), provenance
         ).with_outputs(FAILED, main="parts")
-        failed = [one | f"Failures {n}" >> _InGlobalWindow() for n, one in _apart(result.failed)]
-        failures = [
-            one | f"Write failures {n}" >> beam.ParDo(WriteFailures(self.target))
-            for n, one in enumerate([*failed, written[FAILED]])
-        ]
+        failures = (
+            result.failed | "Failures" >> WriteFailed(self.target),
+            written[FAILED] | "Unwritten" >> WriteFailed(self.target),
+        )
         return (
             beam.pvalue.PBegin(rows.pipeline)
             | "Target" >> beam.Create([self.target], reshuffle=False)
@@ -95,8 +93,8 @@ class WriteDataset(beam.PTransform):
             >> beam.Map(
                 _gathered,
                 provenance=provenance,
-                tally=AsIter(result.tally | "Tally" >> _InGlobalWindow()),
-                chunked=AsIter(result.chunked | "Chunked" >> _InGlobalWindow()),
+                tally=AsIter(result.tally | "Tally" >> InGlobalWindow()),
+                chunked=AsIter(result.chunked | "Chunked" >> InGlobalWindow()),
                 parts=AsIter(written["parts"]),
                 failures=AsIter(failures | "All failures" >> beam.Flatten()),
                 recount=AsSingleton(result.recount),
@@ -104,23 +102,6 @@ class WriteDataset(beam.PTransform):
             )
             | "Commit" >> Commit()
         )
-
-
-def _apart(elements: PCollection) -> list[tuple[int, PCollection]]:
-    """Return the PCollections that were flattened into one, numbered.
-
-    The local runner holds a flattened one back until the steps before it have ended, so failures
-    that were written from there would all be lost when a job is killed.
-    """
-    found, waiting = [], [elements]
-    while waiting:
-        one = waiting.pop()
-        made_by = one.producer
-        if made_by is not None and isinstance(made_by.transform, beam.Flatten):
-            waiting += made_by.inputs
-        else:
-            found.append(one)
-    return list(enumerate(found))
 
 
 class Commit(beam.PTransform):
@@ -139,15 +120,6 @@ class Commit(beam.PTransform):
             | "Merge" >> beam.MapTuple(commit.merge)
         )
         return gathered | "Publish" >> beam.Map(_published, AsIter(merged))
-
-
-class _InGlobalWindow(beam.PTransform):
-    """Put a PCollection into the global window, at no cost where it is there already."""
-
-    def expand(self, elements: PCollection) -> PCollection:
-        if elements.windowing.is_default():
-            return elements
-        return elements | "Into one window" >> beam.WindowInto(GlobalWindows())
 
 
 def _gathered(

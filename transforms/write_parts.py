@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import TaggedOutput
+from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.windowed_value import WindowedValue
@@ -90,6 +90,54 @@ class WriteFailures(beam.DoFn):
     def teardown(self) -> None:
         """Keep what a bundle that failed has written."""
         _keep(self._writer)
+
+
+class WriteFailed(beam.PTransform):
+    """Write failures into part files, each PCollection that was flattened into theirs on its own.
+
+    The local runner holds a flattened one back until the steps before it have ended, so failures
+    that were written from there would all be lost when a job is killed.
+
+    Args:
+        target: What the run is to become.
+    """
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self._target = target
+
+    def expand(self, failed: PCollection) -> PCollection:
+        """Add the steps."""
+        parts = [
+            one
+            | f"Into one window {number}" >> InGlobalWindow()
+            | f"Write {number}" >> beam.ParDo(WriteFailures(self._target))
+            for number, one in enumerate(_apart(failed))
+        ]
+        return parts | "All parts" >> beam.Flatten()
+
+
+def _apart(elements: PCollection) -> list[PCollection]:
+    """Return the PCollections that were flattened into one."""
+    found, waiting = [], [elements]
+    while waiting:
+        one = waiting.pop()
+        made_by = one.producer
+        if made_by is not None and isinstance(made_by.transform, beam.Flatten):
+            waiting += made_by.inputs
+        else:
+            found.append(one)
+    return found
+
+
+class InGlobalWindow(beam.PTransform):
+    """Put a PCollection into the global window, at no cost where it is there already."""
+
+    def expand(self, elements: PCollection) -> PCollection:
+        """Add the step."""
+        if elements.windowing.is_default():
+            return elements
+        return elements | "Into one window" >> beam.WindowInto(GlobalWindows())
 
 
 def _keep(writer: RowWriter | FailureWriter | None) -> None:

@@ -84,6 +84,26 @@ def test_a_large_part_is_taken_as_it_is(out: Path) -> None:
     assert groups == [(large,), (small, smaller)]
 
 
+def test_a_part_of_half_the_size_at_which_parts_are_closed_is_taken_as_it_is(out: Path) -> None:
+    to = target(out, file_mb=100, checkpoint_mb=20)
+    sizes = [9, 1, 10, 20, 2, 3]
+    parts = [
+        part(to, row(f"d{n}", source="f", line=n))._replace(bytes=size * 1_000_000)
+        for n, size in enumerate(sizes)
+    ]
+    tasks = commit.plan(to, Written(made_by(), 6, parts, []))
+    groups = [[one.bytes // 1_000_000 for one in task.parts] for task in tasks]
+    assert groups == [[9, 1], [10], [20], [2, 3]]
+
+
+def test_a_file_of_another_dataset_is_shared_and_stays_there(out: Path, tmp_path: Path) -> None:
+    other, to = target(tmp_path / "other"), target(out)
+    there = part(other, row("a"))
+    (placed,) = commit.placed(to.run, "data", [there])
+    assert (placed.path, placed.sha256) == ("data/part-00000.parquet", there.sha256)
+    assert (out / placed.path).stat().st_ino == Path(there.path).stat().st_ino
+
+
 def test_the_manifest_lists_files_with_rows_and_hashes(out: Path) -> None:
     to = target(out)
     manifest = published(to, Written(made_by(), 2, [part(to, row("a"))], failures(to, "b")))

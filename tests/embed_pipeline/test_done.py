@@ -26,8 +26,7 @@ def layout(out: Path, types: Any = None, **output: Any) -> Layout:
 def part(how: Layout, *documents: Document) -> PartFile:
     writer = RowWriter(Run(how.output.path, RUN_ID), how, made_by())
     for one in documents:
-        name, text, attributes, source, line = one
-        writer.add(row(name, text, attributes=attributes, source=source, line=line))
+        writer.add(row(*one[:2], attributes=one.attributes, source=one.source, line=one.line))
     (found,) = writer.close()
     assert isinstance(found, PartFile)
     return found

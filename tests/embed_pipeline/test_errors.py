@@ -79,7 +79,9 @@ def test_a_changed_model_of_which_nothing_is_known_was_never_the_same() -> None:
     [
         (errors.ConfigError, 2),
         (errors.RefusedError, 4),
+        (errors.EngineChanged, 4),
         (errors.InterruptedJobError, 130),
+        (errors.TimeIsUp, 5),
         (errors.DatasetError, 1),
         (errors.ConnectionFailed, 1),
         (errors.EmptyText, 1),

@@ -127,6 +127,45 @@ def test_move_between_file_systems_is_refused(s3: str, tmp_path: Path) -> None:
         files.move(str(tmp_path / "a"), files.join(s3, "a"))
 
 
+def test_a_shared_file_has_two_names_and_outlives_one(base: str) -> None:
+    source, target = files.join(base, "a"), files.join(base, "sub", "b")
+    files.write_bytes(source, b"new")
+    files.write_bytes(target, b"old")
+    files.share(source, target)
+    assert files.read_bytes(target) == b"new"
+    files.delete(source)
+    assert files.read_bytes(target) == b"new"
+
+
+def test_what_is_shared_here_takes_no_room(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    files.share(str(tmp_path / "a"), str(tmp_path / "sub" / "b"))
+    assert (tmp_path / "a").stat().st_ino == (tmp_path / "sub" / "b").stat().st_ino
+
+
+def test_where_a_file_can_have_one_name_only_it_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    (tmp_path / "a").write_bytes(b"x")
+    files.share(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (tmp_path / "b").read_bytes() == b"x"
+    assert (tmp_path / "a").stat().st_ino != (tmp_path / "b").stat().st_ino
+
+
+def test_a_missing_file_cannot_be_shared(base: str) -> None:
+    with pytest.raises(OSError, match=r"a.* -> .*b"):
+        files.share(files.join(base, "a"), files.join(base, "b"))
+
+
+def test_sharing_between_file_systems_is_refused(s3: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot share .*different file systems"):
+        files.share(str(tmp_path / "a"), files.join(s3, "a"))
+
+
 def test_delete(base: str) -> None:
     path = files.join(base, "a")
     files.write_bytes(path, b"x")

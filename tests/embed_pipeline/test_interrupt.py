@@ -67,6 +67,36 @@ def test_handlers_are_restored() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+def test_after_the_given_time_an_alarm_asks_to_stop() -> None:
+    with interrupt.stop_on_signals(seconds=0.01):
+        assert interrupt.wait(60)
+    assert interrupt.stop_requested() == signal.SIGALRM
+
+
+def test_an_alarm_does_not_outlive_what_it_was_set_for() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with interrupt.stop_on_signals(seconds=60):
+        assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+        assert signal.getsignal(signal.SIGALRM) != before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    assert signal.getsignal(signal.SIGALRM) == before
+
+
+def test_without_a_time_no_alarm_is_set() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    with interrupt.stop_on_signals():
+        assert signal.getsignal(signal.SIGALRM) == before
+
+
+def test_an_alarm_ends_at_once_what_does_not_see_the_request() -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        interrupt.stop_on_signals(at_once=True, seconds=0.01),
+    ):
+        threading.Event().wait(60)
+    assert interrupt.stop_requested() == signal.SIGALRM
+
+
 def test_outside_the_main_thread_no_handler_is_installed() -> None:
     before = signal.getsignal(signal.SIGTERM)
     inside = []

@@ -12,7 +12,12 @@ from embed_pipeline.endpoint import Auth, Batching, Endpoint, Retry
 from embed_pipeline.engine import CANARY_TEXTS
 from embed_pipeline.errors import ConfigError, DatasetError, RefusedError
 from embed_pipeline.job import Job
-from embed_pipeline.made_with import check_same_engine, made_with
+from embed_pipeline.made_with import (
+    attribute_types,
+    check_same_engine,
+    made_with,
+    moved,
+)
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.tokens import Tokens
 from tests.support.datasets import dataset
@@ -170,3 +175,42 @@ def test_a_text_without_a_vector_tells_nothing() -> None:
 def test_nothing_to_compare_is_no_proof() -> None:
     with pytest.raises(RefusedError, match="no vectors that today's could be held against"):
         check_same_engine({**made_by(), "canary": {"texts": [], "vectors": ""}}, made_by())
+
+
+def test_the_texts_that_moved_are_told_the_farthest_first() -> None:
+    assert moved(made_by(), made_by()) == []
+    assert moved(made_by(), canary(at_2=turned(0.99995))) == []
+    (found,) = moved(made_by(), canary(at_2=turned(0.9)))
+    assert (found[0], round(found[1], 4)) == (CANARY_TEXTS[2], 0.9)
+    others = moved(canary(at_2=turned(0.5)), canary(at_2=-turned(0.5)))
+    assert [round(cosine, 4) for _, cosine in others] == [-1.0]
+
+
+def test_vectors_that_are_no_numbers_have_moved() -> None:
+    assert len(moved(made_by(), canary(at_2=np.full(DIMENSION, np.nan)))) == 1
+
+
+def test_the_types_of_attributes_are_those_of_the_columns_that_are_not_ours(
+    bare: Manifest,
+) -> None:
+    columns = {**bare.columns, "a": "int64", "b": "double", "c": "bool", "d": "string"}
+    found = attribute_types(bare.model_copy(update={"columns": columns}))
+    assert found == {"n": "int64", "a": "int64", "b": "double", "c": "bool", "d": "string"}
+
+
+@pytest.mark.parametrize(("on_too_long", "ours"), [("chunk", True), ("truncate", False)])
+def test_the_place_of_a_piece_is_no_attribute_where_documents_were_split(
+    bare: Manifest, on_too_long: str, ours: bool
+) -> None:
+    columns = {"document_id": "string", **bare.columns, "chunk_index": "int64"}
+    made = {**bare.provenance, "on_too_long": on_too_long}
+    found = attribute_types(bare.model_copy(update={"columns": columns, "provenance": made}))
+    wanted = ["n"] if ours else ["document_id", "n", "chunk_index"]
+    assert list(found) == wanted
+
+
+def test_renamed_columns_are_ours_and_their_old_names_are_not(tmp_path: Path) -> None:
+    made = dataset(tmp_path, [row("a")], columns={"model": "made_by"})
+    columns = {**made.columns, "model": "string"}
+    found = attribute_types(made.model_copy(update={"columns": columns}))
+    assert found == {"n": "int64", "model": "string"}

@@ -131,6 +131,20 @@ def test_a_file_is_closed_when_it_is_large_enough(run: Run) -> None:
     assert [part.rows for part in files_of(closed)] == [parts.BATCH_ROWS]
 
 
+def test_a_file_is_closed_at_a_checkpoint_though_it_may_be_larger(run: Run) -> None:
+    rows = writer(run, file_mb=256, checkpoint_mb=1)
+    closed = [one for n in range(parts.BATCH_ROWS) for one in rows.add(row(f"d{n}", "x" * 2_000))]
+    assert [part.rows for part in files_of(closed)] == [parts.BATCH_ROWS]
+
+
+def test_marks_are_kept_row_by_row(run: Run) -> None:
+    rows = writer(run)
+    rows.add(row("a", mark=b"m" * 40))
+    rows.add(row("b", mark=b"n" * 40))
+    (part,) = files_of(list(rows.close()))
+    assert pq.read_table(part.origins)["mark"].to_pylist() == [b"m" * 40, b"n" * 40]
+
+
 def test_large_texts_do_not_wait_for_a_thousand_rows(run: Run) -> None:
     rows = writer(run)
     text = "x" * (parts.GROUP_BYTES // 4)

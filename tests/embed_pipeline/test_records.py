@@ -8,7 +8,7 @@ from embed_pipeline.records import Document, Embedded, Failed
 
 
 def test_a_document_needs_only_id_and_text() -> None:
-    assert Document("1", "text") == ("1", "text", {}, "", None)
+    assert Document("1", "text") == ("1", "text", {}, "", None, b"")
 
 
 def test_documents_without_attributes_share_no_state_that_can_change() -> None:
@@ -32,7 +32,7 @@ def test_an_embedded_document_begins_as_its_document_and_keeps_its_vector() -> N
     vector = np.array([0.6, 0.8], dtype=np.float32)
     row = Embedded(*document, vector, "all-minilm", 5, "server", None)
     copy = pickle.loads(pickle.dumps(row))  # noqa: S301 (our own bytes)
-    assert copy[:5] == document
+    assert copy[:6] == document
     assert copy.vector.dtype == np.float32
     assert copy.vector.tobytes() == vector.tobytes()
-    assert copy[6:] == ("all-minilm", 5, "server", None)
+    assert copy[7:] == ("all-minilm", 5, "server", None)

@@ -65,6 +65,13 @@ def test_declared_types_are_taken_as_they_are(tmp_path: Path) -> None:
     assert scan(path, attributes={"b": "string", "c": "bool"}).types == {"b": "string", "c": "bool"}
 
 
+def test_what_is_always_null_is_a_string_by_guess(tmp_path: Path) -> None:
+    path = jsonl(tmp_path, [{"a": None, "b": 1}, {"a": None, "b": None}])
+    assert scan(path).types == {"a": "string", "b": "int64"}
+    assert scan(path).nulls == frozenset({"a"})
+    assert scan(path, attributes={"a": "int64"}).nulls == frozenset()
+
+
 def test_only_what_is_asked_for_is_in_the_schema(tmp_path: Path) -> None:
     path = jsonl(tmp_path, [{"a": 1, "b": 2}])
     assert scan(path, attributes=["b"]).types == {"b": "int64"}
@@ -90,6 +97,7 @@ def test_parquet_columns_keep_the_types_of_their_schema(tmp_path: Path) -> None:
         {"n": "int64", "x": "double", "at": "string", "none": "string", "tags": "string"},
         documents=1,
         exact=True,
+        nulls=frozenset({"none"}),
     )
 
 

@@ -8,7 +8,16 @@ import pytest
 
 from embed_pipeline.output import Output
 from embed_pipeline.records import Failed
-from embed_pipeline.schema import FAILURES, Layout, failures_batch, id_hash, origins
+from embed_pipeline.schema import (
+    FAILURES,
+    MARKED_ORIGINS,
+    ORIGINS,
+    Layout,
+    failures_batch,
+    fitted,
+    id_hash,
+    origins,
+)
 from tests.support.rows import row
 from tests.support.scripted import DIMENSION, vector_of
 
@@ -102,6 +111,57 @@ def test_origins_say_where_each_row_was_read_from() -> None:
         {"hash": id_hash("a"), "source": "f.jsonl", "line": 3},
         {"hash": id_hash("b"), "source": "", "line": None},
     ]
+
+
+def test_origins_tell_the_marks_of_rows_that_have_one() -> None:
+    marked = origins([row("a", mark=b"m" * 40), row("b", mark=b"n" * 40)])
+    assert marked["mark"].to_pylist() == [b"m" * 40, b"n" * 40]
+    assert marked.schema == MARKED_ORIGINS
+    assert origins([row("a")]).schema == ORIGINS
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"), [("float32", "float"), ("list<float>", "float"), ("float16", "halffloat")]
+)
+def test_changes_have_what_happened_and_a_vector_that_may_be_missing(
+    kind: str, values: str
+) -> None:
+    schema = layout(vector_type=kind, columns={"id": "key", "vector": "embedding"}).changes()
+    assert [(field.name, str(field.type), field.nullable) for field in schema] == [
+        ("op", "string", False),
+        ("key", "string", False),
+        ("text", "string", True),
+        ("embedding", f"list<element: {values} not null>", True),
+        ("model", "string", True),
+        ("token_count", "int32", True),
+        ("token_count_source", "string", True),
+        ("truncated", "bool", True),
+        ("year", "int64", True),
+    ]
+
+
+def test_a_table_of_the_same_schema_is_fitting_but_for_its_metadata() -> None:
+    table = pa.table({"n": [1]}).replace_schema_metadata({"a": "b"})
+    found = fitted(table, pa.schema([("n", pa.int64())]))
+    assert (found.to_pylist(), found.schema.metadata) == ([{"n": 1}], None)
+
+
+def test_columns_come_go_and_are_widened() -> None:
+    table = pa.table({"gone": ["x", "y"], "n": [1, None], "id": ["a", "b"]})
+    wanted = pa.schema(
+        [pa.field("id", pa.string(), nullable=False), ("n", pa.float64()), ("m", pa.bool_())]
+    )
+    found = fitted(table, wanted)
+    assert found.schema == wanted
+    assert found.to_pylist() == [
+        {"id": "a", "n": 1.0, "m": None},
+        {"id": "b", "n": None, "m": None},
+    ]
+
+
+def test_a_value_that_does_not_fit_is_an_error_and_not_cut() -> None:
+    with pytest.raises(pa.ArrowInvalid):
+        fitted(pa.table({"n": [0.5]}), pa.schema([("n", pa.int64())]))
 
 
 def test_failures_keep_every_field() -> None:

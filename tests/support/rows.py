@@ -22,6 +22,7 @@ def row(identity: str, text: str = "", **fields: Any) -> Embedded:
         "attributes": {},
         "source": "",
         "line": None,
+        "mark": b"",
         "vector": vector_of(text),
         "model": "all-minilm",
         "token_count": 5,

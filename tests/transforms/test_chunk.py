@@ -10,7 +10,12 @@ import pytest
 from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing import test_pipeline
-from apache_beam.transforms.window import FixedWindows, IntervalWindow, TimestampedValue
+from apache_beam.transforms.window import (
+    FixedWindows,
+    GlobalWindows,
+    IntervalWindow,
+    TimestampedValue,
+)
 
 from embed_pipeline import interrupt
 from embed_pipeline.chunking import Chunking
@@ -217,18 +222,25 @@ def test_pieces_larger_than_the_context_fail_the_job_with_both_numbers(
         run(tmp_path, ["one"], step)
 
 
-def test_a_step_that_could_not_start_gives_its_connections_back(
+def test_a_step_that_cannot_split_gives_its_connections_back(
     endpoint: ScriptedEndpoint, tokens: Tokens
 ) -> None:
     settings = how(endpoint, tokens)
     dofn = dofn_of(ChunkText(*settings, Chunking(max_tokens=13)))
 
+    dofn.setup()
+    dofn.start_bundle()
+    assert list(dofn.process("one", GlobalWindows.windowed_value("one"))) == []
     with pytest.raises(ConfigError):
-        dofn.setup()
+        list(dofn.finish_bundle())
     dofn.teardown()
 
     again = dofn_of(ChunkText(*settings))
     again.setup()
+    again.start_bundle()
+    list(again.process("one", GlobalWindows.windowed_value("one")))
+    pieces = [one.value for one in again.finish_bundle() if isinstance(one.value, Document)]
+    assert [one.text for one in pieces] == ["one"]
     again.teardown()
     assert endpoint.loads == 2  # the first embedder was closed, or it would know the limits
 
@@ -276,10 +288,16 @@ def test_once_a_stop_is_asked_for_no_further_piece_is_passed_on(
     assert found["documents"] == []
 
 
-def test_a_stop_before_the_start_is_the_stop(
+def test_after_a_stop_before_the_start_nothing_is_asked_or_passed_on(
     endpoint: ScriptedEndpoint, tokens: Tokens, tmp_path: Path
 ) -> None:
     interrupt.request_stop(15)
-    with pytest.raises(Exception, match="stopped while waiting for the endpoint"):
-        run(tmp_path, [Document("d", WORDS)], ChunkText(*how(endpoint, tokens)))
-    assert endpoint.exchanges == []
+    found = run(tmp_path, [Document("d", WORDS)], ChunkText(*how(endpoint, tokens)))
+    assert (found["documents"], endpoint.exchanges) == ([], [])
+
+
+def test_without_documents_nothing_is_asked(
+    endpoint: ScriptedEndpoint, tokens: Tokens, tmp_path: Path
+) -> None:
+    found = run(tmp_path, [], ChunkText(*how(endpoint, tokens)))
+    assert (found["documents"], endpoint.exchanges) == ([], [])

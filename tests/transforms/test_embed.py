@@ -81,7 +81,7 @@ def test_rows_come_in_the_order_of_the_documents_with_vectors_and_attributes(
     documents = [d._replace(attributes={"n": n}, line=n + 1) for n, d in enumerate(texts(70))]
     run(tmp_path, documents, settings(endpoint))
     rows = [each.value for each in seen(tmp_path / "embedded")]
-    assert [Document(*row[:5]) for row in rows] == documents
+    assert [Document(*row[:6]) for row in rows] == documents
     assert all(type(row) is Embedded for row in rows)
     assert [row.vector.tolist() for row in rows] == [
         vector_of(document.text).tolist() for document in documents

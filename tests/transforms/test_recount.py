@@ -36,6 +36,7 @@ def run(
     bundles: list[Sample],
     *,
     windows: bool,
+    share: float = 1.0,
 ) -> list[Any]:
     """Run Recount over these samples; return its output."""
     path = folder / "output"
@@ -54,7 +55,7 @@ def run(
                 | beam.WindowInto(FixedWindows(10))
             )
         made = pipeline | "Provenance" >> beam.Create([{"digest": DIGEST}], reshuffle=False)
-        _ = samples | Recount(settings, Retry(attempts=1), count, made) | beam.Map(keep)
+        _ = samples | Recount(settings, Retry(attempts=1), count, made, share) | beam.Map(keep)
     found = []
     with path.open("rb") as stream:
         while stream.peek(1):
@@ -79,6 +80,15 @@ def test_the_lowest_ranks_of_all_bundles_are_sent_alone(
 def test_a_count_of_none_sends_no_text(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
     assert run(endpoint, tmp_path, 0, [FIRST, SECOND], windows=False) == [{}]
     assert endpoint.texts == []
+
+
+@pytest.mark.parametrize(("share", "sent"), [(0.01, 0), (0.5, 1), (0.75, 2), (0.99, 2), (1.0, 3)])
+def test_no_more_than_a_share_of_all_rows_is_sent(
+    endpoint: ScriptedEndpoint, tmp_path: Path, share: float, sent: int
+) -> None:
+    bundles = [FIRST._replace(of=2), SECOND._replace(of=1)]
+    run(endpoint, tmp_path, 3, bundles, windows=False, share=share)
+    assert endpoint.texts == ["one", "one two", "four five"][:sent]
 
 
 def test_no_samples_send_no_text(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:

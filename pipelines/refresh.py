@@ -1,0 +1,340 @@
+"""Refresh a store from a job file: check everything that can be checked, run, report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from embed_pipeline import (
+    adopt,
+    corpus,
+    errors,
+    locate,
+    made_with,
+    ownership,
+    release,
+    reusable,
+    snapshot,
+    store_lock,
+    tombstones,
+    unfinished,
+)
+from embed_pipeline.admission import Gate
+from embed_pipeline.attributes import check_names
+from embed_pipeline.chunking import CHUNK_TYPES
+from embed_pipeline.commit import Target, now
+from embed_pipeline.endpoint import AUTO, EMBEDDED
+from embed_pipeline.evolution import evolved
+from embed_pipeline.files import FileInfo, join
+from embed_pipeline.job import Job, JobFile
+from embed_pipeline.known import Source
+from embed_pipeline.manifest import Manifest, Refresh, read_manifest
+from embed_pipeline.parts import PartFile
+from embed_pipeline.pipelines import embed_corpus, refresh_corpus, refresh_report
+from embed_pipeline.pipelines.execution import Attempt, execute
+from embed_pipeline.pipelines.launch import warn_of_prefixes
+from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
+from embed_pipeline.pipelines.preflight import loaded_context, preflight
+from embed_pipeline.pipelines.terminal import Terminal
+from embed_pipeline.scan import Scan, infer
+from embed_pipeline.schema import OP
+from embed_pipeline.stable_ids import check_not_positions
+from embed_pipeline.staging import new_run
+from embed_pipeline.store import Store
+from embed_pipeline.transforms.reuse import Store as Compared
+from embed_pipeline.unfinished import NOTHING, Unfinished
+
+
+class Wishes(NamedTuple):
+    """Hold what a refresh is asked for beside its job.
+
+    Attributes:
+        run_id: What the scheduler calls it; "" for a name of its own.
+        fresh: Whether nothing of refreshes that stopped is reused.
+        reembed: Whether everything is embedded anew.
+        accept: Whether an engine that computes otherwise is accepted.
+        max_seconds: How long it may take; None: as long as it takes.
+    """
+
+    run_id: str = ""
+    fresh: bool = False
+    reembed: bool = False
+    accept: bool = False
+    max_seconds: float | None = None
+
+
+class _Base(NamedTuple):
+    """Hold the current snapshot as a refresh finds it.
+
+    Attributes:
+        number: Its number; None where there is none.
+        manifest: Its manifest; None where there is none.
+        parts: The files of its rows.
+    """
+
+    number: int | None
+    manifest: Manifest | None
+    parts: tuple[PartFile, ...]
+
+
+class _Found(NamedTuple):
+    """Hold what was found out before a refresh: the corpus, the model, the current snapshot."""
+
+    files: Sequence[FileInfo]
+    documents: int
+    exact: bool
+    digest: str
+    context: int | None
+    base: _Base
+    notes: tuple[str, ...]
+
+
+class _Night(NamedTuple):
+    """Hold what stays while a refresh is tried: options, where to tell, what was found."""
+
+    options: PipelineOptions
+    terminal: Terminal
+    found: _Found
+    wishes: Wishes
+
+
+def refresh_store(
+    job_file: JobFile, flags: Sequence[str], terminal: Terminal, wishes: Wishes
+) -> Refresh:
+    """Refresh a store; return what was done.
+
+    Args:
+        job_file: The job; its output is the store.
+        flags: Beam's own.
+        terminal: Where to tell of it.
+        wishes: What else is asked for.
+
+    Raises:
+        EmbedPipelineError: Nothing was published; its `exit_code` is to be returned.
+    """
+    options = beam_options(job_file.beam, flags)
+    job = job_file.job
+    _check_settings(job)
+    local = runner_name(options) in LOCAL_RUNNERS
+    if not local and job.endpoint.url == EMBEDDED:
+        raise errors.ConfigError(
+            f"endpoint.url is '{EMBEDDED}', which workers of {runner_name(options)} cannot "
+            "resolve: set it to the address of a server they can reach"
+        )
+    store = Store(job.output.path)
+    adopt.refuse_dataset(store.path)
+    ownership.check_writable(job.output)
+    with store_lock.locked(store.path), terminal.telling_warnings():
+        store.tidy(job.store.keep_snapshots)
+        done = _already_done(store, wishes.run_id)
+        if done is not None:
+            terminal.say(f"{wishes.run_id} has ended already, with snapshot {done.snapshot}")
+            return done
+        base = _base(store)
+        files = corpus.find_files(job.corpus)
+        ownership.check_apart(job.output, files)
+        job, scan, notes = _with_types(job, files, base.manifest)
+        if not job.store.ids_are_keys:
+            check_not_positions(job.corpus, files)
+        warn_of_prefixes(job, terminal)
+        with (
+            locate.opened(job.endpoint) as endpoint,
+            release.released_after(release.outliving(job.endpoint, endpoint) if local else []),
+        ):
+            digest, context = "", None
+            if local:
+                digest = preflight(endpoint, job.batching, terminal, check=False)
+                context = loaded_context(endpoint)
+            job = job.model_copy(update={"endpoint": endpoint})
+            found = _Found(files, scan.documents, scan.exact, digest, context, base, notes)
+            told = _refreshed(job, _Night(options, terminal, found, wishes))
+    terminal.tell(refresh_report.pairs(store, told))
+    return told
+
+
+def _check_settings(job: Job) -> None:
+    """Refuse what a refresh cannot work with.
+
+    Raises:
+        ConfigError: The settings ask for it.
+    """
+    if job.endpoint.url == AUTO:
+        raise errors.ConfigError(
+            f"endpoint.url is '{AUTO}', which may mean another engine each night: set it to the "
+            f"address of a server, or to '{EMBEDDED}'"
+        )
+    if job.corpus.limit is not None:
+        raise errors.ConfigError(
+            "corpus.limit is set: a refresh deletes what is not in the corpus, so it reads all of "
+            "it; leave the limit out, or try a few documents with `embed-pipeline run`"
+        )
+    if job.corpus.on_duplicate != "error":
+        raise errors.ConfigError(
+            f"corpus.on_duplicate is {job.corpus.on_duplicate}: a refresh knows documents by their "
+            "ids, so they must be unique; leave it at error"
+        )
+    if OP in job.output.taken:
+        raise errors.ConfigError(
+            f"output.columns calls a column {OP!r}, which is the column of the changes that says "
+            "what has happened to a row: choose another name"
+        )
+
+
+def _already_done(store: Store, run_id: str) -> Refresh | None:
+    """Return what a refresh of this name did that has ended well."""
+    return next((one for one in store.entries() if run_id and one.run_id == run_id), None)
+
+
+def _base(store: Store) -> _Base:
+    """Return the current snapshot; look whether its files are there.
+
+    Raises:
+        DatasetError: The store is damaged.
+    """
+    number = store.number()
+    if number is None:
+        return _Base(None, None, ())
+    folder = store.snapshot(number)
+    manifest = read_manifest(folder)
+    parts = snapshot.data_files(folder, manifest.data, manifest.index)
+    snapshot.check_footers(parts, manifest)
+    return _Base(number, manifest, tuple(parts))
+
+
+def _with_types(
+    job: Job, files: Sequence[FileInfo], manifest: Manifest | None
+) -> tuple[Job, Scan, tuple[str, ...]]:
+    """Return the job with its attributes' types, which may have changed since the last night."""
+    scan = infer(job.corpus, files)
+    types = scan.types
+    notes: tuple[str, ...] = ()
+    if manifest is not None:
+        known = made_with.attribute_types(manifest)
+        types, notes = evolved(known, scan, job.corpus)
+    check_names(types, [*job.output.taken, OP, *(CHUNK_TYPES if job.chunks else ())])
+    corpus_settings = job.corpus.with_types(types)
+    return job.model_copy(update={"corpus": corpus_settings}), scan, notes
+
+
+def _refreshed(job: Job, night: _Night) -> Refresh:
+    """Refresh; anew, with less that is reused, where the engine turns out to be another one."""
+    _, terminal, found, wishes = night
+    base = found.base
+    reasons: list[str] = []
+    if wishes.reembed:
+        reasons = ["--reembed was given"]
+    elif base.manifest is not None:
+        reasons = reusable.differences(base.manifest, job, found.digest)
+    while True:
+        origin = base.manifest.provenance if base.manifest and not reasons else None
+        left = NOTHING if wishes.fresh else _left(job, found, wishes, origin)
+        try:
+            return _run(job, night, _Reuse(reasons, origin, left))
+        except errors.EngineChanged as error:
+            if origin is not None:
+                reasons = [str(error)]
+            elif left.sources:
+                terminal.say(f"nothing of refreshes that stopped is reused: {error}")
+                wishes = wishes._replace(fresh=True)
+            else:
+                raise
+
+
+class _Reuse(NamedTuple):
+    """Say what is reused.
+
+    Attributes:
+        reasons: Why nothing of the current snapshot is; [] where it is.
+        origin: What made the current snapshot's vectors; None where they are not reused.
+        left: What refreshes that stopped have left.
+    """
+
+    reasons: list[str]
+    origin: Mapping[str, Any] | None
+    left: Unfinished
+
+
+def _left(job: Job, found: _Found, wishes: Wishes, origin: Mapping[str, Any] | None) -> Unfinished:
+    folder = Store(job.output.path).snapshot((found.base.number or 0) + 1)
+    return unfinished.find(folder, job, origin, found.digest, reembed=wishes.reembed)
+
+
+def _run(job: Job, night: _Night, reuse: _Reuse) -> Refresh:
+    """Run the pipeline once."""
+    options, terminal, found, wishes = night
+    base, store = found.base, Store(job.output.path)
+    notes = [*found.notes, *_say_reused(terminal, base, reuse)]
+    number = (base.number or 0) + 1
+    run = new_run(store.snapshot(number))
+    of_base = tuple(Source(part, 0) for part in base.parts if part.rows and reuse.origin)
+    sources = (*of_base, *reuse.left.sources)
+    origin = reuse.origin or reuse.left.origin
+    failures: list[str] = []
+    if base.number is not None and base.manifest is not None and reuse.origin:
+        folder = store.snapshot(base.number)
+        failures = [join(folder, one.path) for one in base.manifest.failures]
+    types = job.corpus.types or {}
+    forgotten = tombstones.read(store)
+    compared = Compared(
+        run,
+        sources,
+        base.parts,
+        tuple(failures),
+        reuse.left.failures,
+        types,
+        forgotten,
+        split=job.chunks,
+    )
+    told_context = origin and found.context not in (None, origin["context"])
+    gate = Gate(
+        job.corpus, found.files, job.endpoint, job.batching, job.retry, job.tokens, origin,
+        job.store.max_deleted_fraction, accept=wishes.accept, always=bool(told_context),
+        digest=found.digest,
+    )  # fmt: skip
+    target = Target(
+        run,
+        now(),
+        job.output,
+        job.attribute_types,
+        job.corpus.on_duplicate,
+        embed_corpus.described(job, found.files),
+    )
+    columns = base.manifest.job["output"]["columns"] if base.manifest else {}
+    what = snapshot.SnapshotTarget(
+        store,
+        number,
+        target,
+        wishes.run_id or run.run_id,
+        base.number,
+        base.parts,
+        sources,
+        columns.get("id", "id"),
+        job.store.keep_snapshots,
+        tuple(notes),
+    )
+    pipeline = beam.Pipeline(options=options)
+    unfinished.begin(run, job, reembed=wishes.reembed)
+    refresh_corpus.build(pipeline, job, refresh_corpus.Way(found.files, compared, gate, what))
+    before = sum(reuse.left.rows.values())
+    with terminal.watching(run, found.documents, exact=found.exact):
+        execute(pipeline, Attempt(run, before, known=True), wishes.max_seconds)
+    return store.done(what.run_id)
+
+
+def _say_reused(terminal: Terminal, base: _Base, reuse: _Reuse) -> list[str]:
+    """Tell what is reused; return what the log should know of it."""
+    notes = []
+    if base.number is not None and reuse.reasons:
+        why = f"nothing of snapshot {base.number} is reused: {'; '.join(reuse.reasons)}"
+        terminal.say(why)
+        notes.append(why)
+    for run_id, rows in reuse.left.rows.items():
+        if rows:
+            terminal.say(f"reusing {rows:,} vectors of run {run_id}")
+        else:
+            terminal.say(
+                f"nothing of run {run_id} is reused: it was of other settings or another engine, "
+                "or has left no whole file"
+            )
+    return notes
