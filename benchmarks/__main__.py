@@ -5,6 +5,7 @@ from benchmarks import (
     embedded_rate,
     fidelity,
     grouping,
+    kills,
     memory,
     readme,
     server_bound,
@@ -21,6 +22,7 @@ for benchmark in (
     token_counting,
     grouping,
     token_truth,
+    kills,
     readme,
 ):
     benchmark.main()

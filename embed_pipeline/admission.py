@@ -63,6 +63,8 @@ class Gate(NamedTuple):
         accept: Whether an engine that computes otherwise is accepted.
         always: Whether the engine is looked at even where there is nothing to send.
         digest: The model's digest, where the launcher has asked for it; else "".
+        optional: Whether the vectors that are reused can be done without: they are of refreshes
+            that stopped, not of a snapshot.
     """
 
     corpus: Corpus
@@ -76,6 +78,7 @@ class Gate(NamedTuple):
     accept: bool
     always: bool
     digest: str
+    optional: bool = False
 
 
 def admit(gate: Gate, tallies: Sequence[Tally], known_ids: NDArray[np.uint64]) -> dict[str, Any]:
@@ -136,6 +139,8 @@ def _agreed(gate: Gate, origin: Mapping[str, Any], found: dict[str, Any]) -> dic
             f"the farthest to a cosine of {moved[0][1]:.4f}; accepted"
         )
         return {**found, ACCEPTED: [*origin.get(ACCEPTED, ()), accepted]}
+    if gate.optional:
+        raise EngineChanged(_computes_otherwise(origin, found))
     told = ", ".join(f"{text!r} ({cosine:.4f})" for text, cosine in moved[:SHOWN])
     more = f" and {len(moved) - SHOWN} more" if len(moved) > SHOWN else ""
     raise RefusedError(

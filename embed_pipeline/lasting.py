@@ -22,15 +22,22 @@ class Verdicts:
         of_base: Files of failures of the current snapshot.
         of_left: Those that refreshes that stopped have left.
         split: Whether documents are split, so that a failure may be of a piece.
+        again: Whether what failed at the endpoint is to be sent again, whoever is to blame.
 
     Raises:
         DatasetError: A file cannot be read.
     """
 
     def __init__(
-        self, of_base: Iterable[str], of_left: Iterable[str] = (), *, split: bool = False
+        self,
+        of_base: Iterable[str],
+        of_left: Iterable[str] = (),
+        *,
+        split: bool = False,
+        again: bool = False,
     ) -> None:
         self._split = split
+        self._again = again
         self._by_text: dict[bytes, Failed] = {}
         self._of_base: dict[bytes, list[Failed]] = {}
         self._of_left: dict[bytes, list[Failed]] = {}
@@ -45,7 +52,7 @@ class Verdicts:
         whole = document_of(failed) if self._split else None
         if whole is not None:
             pieces.setdefault(id_hash(whole), []).append(failed)
-        if _is_lasting(failed):
+        if _is_lasting(failed) and not (self._again and failed.attempts):
             bare = failed._replace(id=None, text=None, attributes=None, source="", line=None)
             self._by_text[marks.text_mark(failed.text)] = bare
 
@@ -74,7 +81,7 @@ class Verdicts:
         if rows.run:
             return None if rows.identity in self._of_left else []
         found = self._of_base.get(rows.identity, [])
-        if any(one.blame == "server" for one in found):
+        if any(one.blame == "server" or (self._again and one.attempts) for one in found):
             return None
         return [one._replace(source=document.source, line=document.line) for one in found]
 

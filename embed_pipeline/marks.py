@@ -32,6 +32,8 @@ def attributes_mark(attributes: Mapping[str, Any]) -> bytes:
     if not values:
         return bytes(8)
     told = orjson.dumps(values, option=orjson.OPT_SORT_KEYS)
+    if b"null" in told:  # NaN and the infinities, which JSON does not tell apart
+        told = repr(sorted(values.items())).encode("utf-8", "backslashreplace")
     return hashlib.blake2b(told, digest_size=8).digest()
 
 

@@ -140,17 +140,22 @@ class Store(NamedTuple):
             if old <= number - keep:
                 files.delete_folder(self.snapshot(old))
 
-    def done(self, run_id: str) -> Refresh:
-        """Return what the refresh of this name did that has just ended well.
+    def done(self, run_id: str, number: int) -> Refresh:
+        """Return what the refresh that has just ended well did.
+
+        Args:
+            run_id: What it is called.
+            number: Of the snapshot it has published, if anything had changed.
 
         Raises:
             DatasetError: It is not told anywhere any more.
         """
         manifest = self.manifest()
         published = [manifest.refresh] if manifest and manifest.refresh else []
-        for told in (*published, *reversed(self.entries())):
-            if told.run_id == run_id:
-                return told
+        told = [one for one in published if one.snapshot == number] or reversed(self.entries())
+        for one in told:
+            if one.run_id == run_id:
+                return one
         raise DatasetError(f"{self.path} was changed by another job meanwhile: see {self.log}")
 
 

@@ -64,6 +64,9 @@ def run(
     help="Mix vectors with those of an engine that computes otherwise.",
 )
 @click.option(
+    "--retry-failures", "again", is_flag=True, help="Send texts again that failed for good."
+)
+@click.option(
     "--max-runtime",
     type=Duration(),
     help="Stop after so long, such as 7h, and keep what is done (exit code 5).",
@@ -82,6 +85,7 @@ def refresh(
     fresh: bool,
     reembed: bool,
     accept: bool,
+    again: bool,
     quiet: bool,
 ) -> int:
     """Embed what is new in a corpus into a store, and publish a snapshot of all of it.
@@ -97,7 +101,7 @@ def refresh(
     from embed_pipeline.pipelines.refresh import Wishes, refresh_store
     from embed_pipeline.pipelines.terminal import Terminal
 
-    wishes = Wishes(run_id, fresh, reembed, accept, max_runtime)
+    wishes = Wishes(run_id, fresh, reembed, accept, again, max_runtime)
     done = refresh_store(found, beam_flags, Terminal(quiet=quiet), wishes)
     if summary:
         with suppress(BrokenPipeError):  # the scheduler may have gone

@@ -1,5 +1,6 @@
 """Refresh a store from a job file: check everything that can be checked, run, report."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -40,10 +41,12 @@ from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.scan import Scan, infer
 from embed_pipeline.schema import OP
 from embed_pipeline.stable_ids import check_not_positions
-from embed_pipeline.staging import new_run
+from embed_pipeline.staging import Run, new_run
 from embed_pipeline.store import Store
 from embed_pipeline.transforms.reuse import Store as Compared
 from embed_pipeline.unfinished import NOTHING, Unfinished
+
+LEAST_SECONDS = 0.001  # none at all would mean no limit
 
 
 class Wishes(NamedTuple):
@@ -54,6 +57,7 @@ class Wishes(NamedTuple):
         fresh: Whether nothing of refreshes that stopped is reused.
         reembed: Whether everything is embedded anew.
         accept: Whether an engine that computes otherwise is accepted.
+        again: Whether texts that failed at the endpoint are sent again.
         max_seconds: How long it may take; None: as long as it takes.
     """
 
@@ -61,6 +65,7 @@ class Wishes(NamedTuple):
     fresh: bool = False
     reembed: bool = False
     accept: bool = False
+    again: bool = False
     max_seconds: float | None = None
 
 
@@ -77,6 +82,12 @@ class _Base(NamedTuple):
     manifest: Manifest | None
     parts: tuple[PartFile, ...]
 
+    @property
+    def id_column(self) -> str:
+        """Return what its rows call the id."""
+        columns = self.manifest.job["output"]["columns"] if self.manifest else {}
+        return str(columns.get("id", "id"))
+
 
 class _Found(NamedTuple):
     """Hold what was found out before a refresh: the corpus, the model, the current snapshot."""
@@ -91,12 +102,16 @@ class _Found(NamedTuple):
 
 
 class _Night(NamedTuple):
-    """Hold what stays while a refresh is tried: options, where to tell, what was found."""
+    """Hold what stays while a refresh is tried: options, where to tell, what was found.
+
+    `began` is when it all began, by the monotonic clock.
+    """
 
     options: PipelineOptions
     terminal: Terminal
     found: _Found
     wishes: Wishes
+    began: float
 
 
 def refresh_store(
@@ -113,6 +128,7 @@ def refresh_store(
     Raises:
         EmbedPipelineError: Nothing was published; its `exit_code` is to be returned.
     """
+    began = time.monotonic()
     options = beam_options(job_file.beam, flags)
     job = job_file.job
     _check_settings(job)
@@ -148,7 +164,7 @@ def refresh_store(
                 context = loaded_context(endpoint)
             job = job.model_copy(update={"endpoint": endpoint})
             found = _Found(files, scan.documents, scan.exact, digest, context, base, notes)
-            told = _refreshed(job, _Night(options, terminal, found, wishes))
+            told = _refreshed(job, _Night(options, terminal, found, wishes, began))
     terminal.tell(refresh_report.pairs(store, told))
     return told
 
@@ -219,7 +235,7 @@ def _with_types(
 
 def _refreshed(job: Job, night: _Night) -> Refresh:
     """Refresh; anew, with less that is reused, where the engine turns out to be another one."""
-    _, terminal, found, wishes = night
+    _, terminal, found, wishes, _ = night
     base = found.base
     reasons: list[str] = []
     if wishes.reembed:
@@ -262,64 +278,85 @@ def _left(job: Job, found: _Found, wishes: Wishes, origin: Mapping[str, Any] | N
 
 def _run(job: Job, night: _Night, reuse: _Reuse) -> Refresh:
     """Run the pipeline once."""
-    options, terminal, found, wishes = night
-    base, store = found.base, Store(job.output.path)
-    notes = [*found.notes, *_say_reused(terminal, base, reuse)]
-    number = (base.number or 0) + 1
-    run = new_run(store.snapshot(number))
-    of_base = tuple(Source(part, 0) for part in base.parts if part.rows and reuse.origin)
-    sources = (*of_base, *reuse.left.sources)
-    origin = reuse.origin or reuse.left.origin
-    failures: list[str] = []
-    if base.number is not None and base.manifest is not None and reuse.origin:
-        folder = store.snapshot(base.number)
-        failures = [join(folder, one.path) for one in base.manifest.failures]
-    types = job.corpus.types or {}
-    forgotten = tombstones.read(store)
-    compared = Compared(
-        run,
-        sources,
-        base.parts,
-        tuple(failures),
-        reuse.left.failures,
-        types,
-        forgotten,
-        split=job.chunks,
-    )
-    told_context = origin and found.context not in (None, origin["context"])
-    gate = Gate(
-        job.corpus, found.files, job.endpoint, job.batching, job.retry, job.tokens, origin,
-        job.store.max_deleted_fraction, accept=wishes.accept, always=bool(told_context),
-        digest=found.digest,
-    )  # fmt: skip
-    target = Target(
-        run,
-        now(),
-        job.output,
-        job.attribute_types,
-        job.corpus.on_duplicate,
-        embed_corpus.described(job, found.files),
-    )
-    columns = base.manifest.job["output"]["columns"] if base.manifest else {}
+    options, terminal, found, wishes, began = night
+    notes = [*found.notes, *_say_reused(terminal, found.base, reuse)]
+    store = Store(job.output.path)
+    run = new_run(store.snapshot((found.base.number or 0) + 1))
+    compared = _compared(job, found.base, reuse, run)._replace(again=wishes.again)
     what = snapshot.SnapshotTarget(
-        store,
-        number,
-        target,
-        wishes.run_id or run.run_id,
-        base.number,
-        base.parts,
-        sources,
-        columns.get("id", "id"),
-        job.store.keep_snapshots,
-        tuple(notes),
+        store=store,
+        number=(found.base.number or 0) + 1,
+        target=Target(
+            run,
+            now(),
+            job.output,
+            job.attribute_types,
+            job.corpus.on_duplicate,
+            embed_corpus.described(job, found.files),
+        ),
+        run_id=wishes.run_id or run.run_id,
+        base=found.base.number,
+        before=found.base.parts,
+        sources=compared.sources,
+        id_column=found.base.id_column,
+        keep=job.store.keep_snapshots,
+        notes=tuple(notes),
     )
+    way = refresh_corpus.Way(found.files, compared, _gate(job, found, wishes, reuse), what)
     pipeline = beam.Pipeline(options=options)
     unfinished.begin(run, job, reembed=wishes.reembed)
-    refresh_corpus.build(pipeline, job, refresh_corpus.Way(found.files, compared, gate, what))
+    refresh_corpus.build(pipeline, job, way)
     before = sum(reuse.left.rows.values())
     with terminal.watching(run, found.documents, exact=found.exact):
-        execute(pipeline, Attempt(run, before, known=True), wishes.max_seconds)
-    return store.done(what.run_id)
+        execute(pipeline, Attempt(run, before, known=True), _time_left(wishes, began))
+    return store.done(what.run_id, what.number)
+
+
+def _compared(job: Job, base: _Base, reuse: _Reuse, run: Run) -> Compared:
+    """Return what documents are compared with."""
+    store = Store(job.output.path)
+    sources = tuple(Source(part, 0) for part in base.parts if part.rows and reuse.origin)
+    failures: tuple[str, ...] = ()
+    if base.number is not None and base.manifest is not None and reuse.origin:
+        folder = store.snapshot(base.number)
+        failures = tuple(join(folder, one.path) for one in base.manifest.failures)
+    return Compared(
+        run=run,
+        sources=(*sources, *reuse.left.sources),
+        before=base.parts,
+        failures=failures,
+        left=reuse.left.failures,
+        types=job.corpus.types or {},
+        forgotten=tombstones.read(store),
+        split=job.chunks,
+    )
+
+
+def _gate(job: Job, found: _Found, wishes: Wishes, reuse: _Reuse) -> Gate:
+    """Return what is asked before the first text is sent."""
+    origin = reuse.origin or reuse.left.origin
+    told_context = origin and found.context not in (None, origin["context"])
+    return Gate(
+        corpus=job.corpus,
+        files=found.files,
+        endpoint=job.endpoint,
+        batching=job.batching,
+        retry=job.retry,
+        tokens=job.tokens,
+        origin=origin,
+        max_deleted_fraction=job.store.max_deleted_fraction,
+        accept=wishes.accept,
+        always=bool(told_context),
+        digest=found.digest,
+        optional=reuse.origin is None,
+    )
+
+
+def _time_left(wishes: Wishes, began: float) -> float | None:
+    """Return how many seconds the pipeline may take; None: as many as it takes."""
+    if wishes.max_seconds is None:
+        return None
+    return max(LEAST_SECONDS, wishes.max_seconds - (time.monotonic() - began))
 
 
 def _say_reused(terminal: Terminal, base: _Base, reuse: _Reuse) -> list[str]:

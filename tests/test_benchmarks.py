@@ -37,6 +37,9 @@ def test_the_readme_tells_the_raw_results() -> None:
         ("soak", ["wrong vectors"], 0),
         ("soak", ["failures without a reason"], 0),
         ("soak", ["other promises broken"], 0),
+        ("kills", ["lost beyond a checkpoint"], 0),
+        ("kills", ["in whole part files, and sent again"], 0),
+        ("kills", ["largest difference"], 1e-6),
     ],
 )
 def test_the_recorded_results_stay_within_their_bounds(
@@ -71,6 +74,12 @@ def test_the_truth_was_asked_about_twenty_thousand_texts_of_many_scripts() -> No
 
 def test_the_soak_was_of_fifty_thousand_texts_at_least() -> None:
     assert json.loads((FOLDER / "soak.json").read_text())["texts"] >= 50_000
+
+
+def test_a_refresh_of_twenty_thousand_texts_was_killed_ten_times() -> None:
+    found = json.loads((FOLDER / "kills.json").read_text())
+    assert found["texts"] == 20_000
+    assert len(found["kills"]) == 10
 
 
 def test_mixed_texts_are_different_can_be_sent_and_stay_the_same() -> None:

@@ -38,6 +38,7 @@ class Store(NamedTuple):
         types: The attributes' types, those of pieces left out.
         forgotten: Hashes of the ids that are left out.
         split: Whether documents are split into pieces.
+        again: Whether what failed at the endpoint is to be sent again.
     """
 
     run: Run
@@ -48,6 +49,7 @@ class Store(NamedTuple):
     types: AttributeTypes
     forgotten: frozenset[bytes]
     split: bool
+    again: bool = False
 
 
 class CompareResult(NamedTuple):
@@ -104,7 +106,7 @@ class _Compare(beam.DoFn):
     def setup(self) -> None:
         store = self._store
         known = Known(store.sources, split=store.split)
-        verdicts = Verdicts(store.failures, store.left, split=store.split)
+        verdicts = Verdicts(store.failures, store.left, split=store.split, again=store.again)
         self._comparison = Comparison(
             known, verdicts, store.types, store.forgotten, split=store.split
         )

@@ -1,6 +1,7 @@
 """The file layer, on a real folder and on a real S3 server."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,21 @@ def test_where_a_file_can_have_one_name_only_it_is_copied(
     files.share(str(tmp_path / "a"), str(tmp_path / "b"))
     assert (tmp_path / "b").read_bytes() == b"x"
     assert (tmp_path / "a").stat().st_ino != (tmp_path / "b").stat().st_ino
+
+
+def test_a_file_that_has_got_its_second_name_although_an_error_is_told_is_not_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def told_twice(source: str, target: str) -> None:  # as an NFS server is that was slow to answer
+        link(source, target)
+        raise FileExistsError(17, "File exists")
+
+    monkeypatch.setattr("os.link", told_twice)
+    (tmp_path / "a").write_bytes(b"x")
+    files.share(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == b"x"
 
 
 def test_a_missing_file_cannot_be_shared(base: str) -> None:

@@ -29,6 +29,22 @@ def test_a_text_that_was_sent_and_is_to_blame_has_failed_for_good(tmp_path: Path
     assert found.of(document("a", "another text")) is None
 
 
+def test_asked_to_try_again_only_what_was_never_sent_lasts(tmp_path: Path) -> None:
+    sent, long = failed("a", "poison"), failed("b", "long", kind="TextTooLong", attempts=0)
+    paths = [part.path for part in failures(tmp_path, sent, long)]
+    found = Verdicts(paths, again=True)
+    assert found.of(document("a", "poison")) is None
+    assert found.of(document("b", "long")) is not None
+
+
+def test_asked_to_try_again_a_document_with_a_piece_that_was_sent_does_not_stay(
+    tmp_path: Path,
+) -> None:
+    paths = [part.path for part in failures(tmp_path, failed_piece("a", "piece", 1))]
+    assert Verdicts(paths, split=True).pieces(document("a", "x"), rows("a"))
+    assert Verdicts(paths, split=True, again=True).pieces(document("a", "x"), rows("a")) is None
+
+
 def test_a_text_that_is_too_long_is_known_without_having_been_sent(tmp_path: Path) -> None:
     found = verdicts(tmp_path, failed("a", "long", kind="TextTooLong", attempts=0))
     assert found.of(document("a", "long")) is not None

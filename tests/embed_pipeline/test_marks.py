@@ -36,6 +36,12 @@ def test_a_mark_is_the_hashes_of_id_text_and_attributes() -> None:
     assert mark[32:] == attributes_mark({"n": 1})
 
 
+def test_values_that_json_cannot_tell_apart_have_different_marks() -> None:
+    values = [float("nan"), float("inf"), float("-inf")]
+    assert len({attributes_mark({"x": value}) for value in values}) == len(values)
+    assert attributes_mark({"x": float("nan")}) == attributes_mark({"x": float("nan")})
+
+
 def test_a_text_s_mark_is_the_first_half_of_its_sha256() -> None:
     assert text_mark("é").hex() == hashlib.sha256("é".encode()).hexdigest()[:32]
 

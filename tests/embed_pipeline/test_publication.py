@@ -190,6 +190,19 @@ def test_old_snapshots_are_deleted_but_for_as_many_as_are_kept(store: Store) -> 
     assert len(texts(store)) == 6
 
 
+def test_a_snapshot_is_published_also_where_the_log_cannot_be_written(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    for entry in Path(store.log).iterdir():
+        entry.unlink()
+    Path(store.log).rmdir()
+    Path(store.log).write_text("no folder")
+    night = Night(store)
+    told = night.publish(night.outcome([[0, 1]]))
+    assert (told.published, store.number()) == (True, 2)
+    assert "snapshot 2 is published, but not all" in caplog.text
+
+
 def test_an_accepted_change_of_the_engine_is_told_in_the_night_it_happened(store: Store) -> None:
     made = {**made_by(), "canary": {"texts": [], "vectors": ""}, ACCEPTED: ["moved; accepted"]}
     night = Night(store, notes=("first",))

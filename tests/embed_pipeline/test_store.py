@@ -176,6 +176,40 @@ def test_what_a_killed_run_has_left_in_the_snapshot_it_published_goes(tmp_path: 
     assert not (tmp_path / "snapshots/000001/staging").exists()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".current.json.0123abcd",
+        "log/.000002.json.0123abcd",
+        "snapshots/000001/.manifest.json.0123abcd",
+        "snapshots/000001/staging/.progress-w.json.0123abcd",
+    ],
+)
+def test_files_of_which_a_killed_run_has_written_a_part_go(name: str, tmp_path: Path) -> None:
+    store = published(tmp_path, 1)
+    left = tmp_path / name
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"{")
+    store.tidy(keep=2)
+    assert not left.exists()
+
+
+def test_hidden_files_that_are_not_ours_stay(tmp_path: Path) -> None:
+    store = published(tmp_path, 1)
+    (tmp_path / ".gitignore").write_text("*")
+    store.tidy(keep=2)
+    assert (tmp_path / ".gitignore").exists()
+
+
+def test_what_a_refresh_did_is_told_by_the_snapshot_it_made_else_by_the_log(tmp_path: Path) -> None:
+    store = published(tmp_path, 1)
+    assert store.done("r", 1) == entry()
+    store.record(entry(published=False, rows=7))
+    assert store.done("r", 2).rows == 7
+    with pytest.raises(DatasetError, match="changed by another job"):
+        store.done("another", 1)
+
+
 def test_a_refresh_that_was_killed_before_the_log_is_told_there_once(tmp_path: Path) -> None:
     store = published(tmp_path, 1)
     for _ in range(2):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -409,6 +410,16 @@ def test_a_text_that_failed_for_good_is_not_sent_again(nights: Nights) -> None:
     assert nights.failures == {}
 
 
+def test_a_text_that_failed_for_good_is_sent_again_where_that_is_asked_for(nights: Nights) -> None:
+    nights.endpoint.script = crash("bad")
+    nights.documents(*corpus(e={"text": "bad", "n": 5}))
+    nights.refresh()
+    nights.endpoint.script = lambda _: None
+    night = nights.refresh("--retry-failures")
+    assert (night.code, night.texts) == (0, ["bad"]), night.said
+    assert (nights.failures, nights.rows["e"]["n"]) == ({}, 5)
+
+
 def test_texts_that_failed_by_the_server_s_fault_are_sent_again(nights: Nights) -> None:
     replies = [error(500, "unknown"), error(500, "unknown"), error(502, ""), error(500, "unknown")]
 
@@ -724,6 +735,23 @@ def test_the_first_refresh_can_be_gone_on_with(empty: Nights) -> None:
     assert set(empty.rows) == set("abcd")
 
 
+def test_what_a_first_refresh_has_left_of_another_engine_is_left_alone_and_it_is_said(
+    empty: Nights,
+) -> None:
+    empty.settings["batching"] = {"max_texts": 1, "in_flight": 1}
+    empty.endpoint.script = Stops("two")
+    assert empty.refresh().code == 143
+    empty.endpoint.script = lambda _: None
+    empty.endpoint.engine = "other "
+    night = empty.refresh()
+    assert (night.code, sorted(night.texts)) == (0, ["four", "one", "two"]), night.said
+    assert "nothing of refreshes that stopped is reused: " in night.said
+    assert "computes otherwise" in night.said
+    vectors = {name: row["vector"] for name, row in empty.rows.items()}
+    assert vectors["b"] == vector_of("other two").tolist()
+    assert vectors["d"] == vector_of("other four").tolist()
+
+
 def test_a_reembedding_can_be_gone_on_with(nights: Nights) -> None:
     nights.settings["batching"] = {"max_texts": 1, "in_flight": 1}
     nights.endpoint.script = Stops("two")
@@ -736,26 +764,38 @@ def test_a_reembedding_can_be_gone_on_with(nights: Nights) -> None:
     assert vectors_are_right(nights)
 
 
+def test_a_refresh_stops_when_its_time_is_up(nights: Nights) -> None:
+    nights.documents(*corpus(e={"text": "five"}))
+
+    def until_stopped(texts: list[str]) -> None:
+        while "five" in texts and not interrupt.stop_requested():
+            nights.endpoint.stopping.wait(0.01)
+
+    nights.endpoint.script = until_stopped
+    night = nights.refresh("--max-runtime", "1s")
+    assert night.code == TimeIsUp.exit_code == 5
+    assert "the time is up; nothing is published" in night.said
+    assert nights.store.number() == 1
+
+
 def test_a_refresh_whose_time_is_up_keeps_what_is_done(nights: Nights) -> None:
     nights.settings["batching"] = {"max_texts": 1, "in_flight": 1}
     nights.documents(*corpus(e={"text": "five"}, f={"text": "six"}))
-    waited: list[str] = []
 
-    def until_time_is_up(texts: list[str]) -> None:
+    def time_is_up(texts: list[str]) -> None:
         if set(texts) & {"five", "six"}:
-            waited.extend(texts)
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
             while not interrupt.stop_requested():
                 nights.endpoint.stopping.wait(0.01)
 
-    nights.endpoint.script = until_time_is_up
-    night = nights.refresh("--max-runtime", "1s")
-    assert night.code == TimeIsUp.exit_code == 5
+    nights.endpoint.script = time_is_up
+    night = nights.refresh("--max-runtime", "1h")
+    assert (night.code, len(night.texts)) == (5, 1), night.said
     assert "the time is up; nothing is published; 1 vectors are kept" in night.said
     nights.endpoint.script = lambda _: None
-    night = nights.refresh("--max-runtime", "1h")
-    assert (night.code, len(night.texts)) == (0, 1), night.said
-    assert "reusing 1 vectors of run" in night.said
-    assert waited != night.texts
+    again = nights.refresh("--max-runtime", "1h")
+    assert (again.code, sorted(again.texts + night.texts)) == (0, ["five", "six"]), again.said
+    assert "reusing 1 vectors of run" in again.said
     assert vectors_are_right(nights)
 
 
