@@ -3,8 +3,8 @@
 The embedded endpoint stands behind the proxy of the tests, which tells what was answered. A job is
 killed at a random request, and started again; a part file is closed every two seconds. Texts that
 were answered and are in no whole part file are lost, and embedded twice: no more of them than one
-checkpoint is worth, the largest part file that one closed, and what is on its way to the file. In
-the end the rows are those of a refresh that nobody disturbed.
+checkpoint is worth, the most that were answered in so many seconds, and what is on its way to the
+file. In the end the rows are those of a refresh that nobody disturbed.
 
     python -m benchmarks.kills
 """
@@ -15,8 +15,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +30,7 @@ from numpy.typing import NDArray
 from benchmarks.results import record
 from embed_pipeline.endpoint import Endpoint
 from embed_pipeline.locate import opened
-from tests.support.faulty import Fault, FaultyProxy, Incident, faulty
-from tests.support.promise import sent
+from tests.support.faulty import Answer, Fault, FaultyProxy, Incident, Request
 
 TEXTS, KILLS, SEED = 20_000, 10, 6
 CHECKPOINT_SECONDS = 2
@@ -45,12 +46,12 @@ class Kill(NamedTuple):
     Attributes:
         answered: Texts that got their vectors in that run.
         lost: Those of them that are in no whole part file.
-        checkpoint: Rows of the largest part file that runs have closed so far.
+        oldest: Seconds before the kill that the first of these was answered; 0.0: none is lost.
     """
 
     answered: int
     lost: int
-    checkpoint: int
+    oldest: float
 
 
 class Killed(NamedTuple):
@@ -58,15 +59,22 @@ class Killed(NamedTuple):
 
     Attributes:
         kills: What each has cost.
+        checkpoint: Most texts that were answered in CHECKPOINT_SECONDS.
         embedded_twice: Answers for texts beyond the first.
         kept_but_sent: Texts in a whole part file that were sent again all the same.
         difference: That a value of a vector is off the undisturbed refresh's, at most.
     """
 
     kills: list[Kill]
+    checkpoint: int
     embedded_twice: int
     kept_but_sent: int
     difference: float
+
+    @property
+    def beyond(self) -> int:
+        """Return how many texts more than a checkpoint's a kill has lost; below 0: none has."""
+        return max(one.lost for one in self.kills) - self.checkpoint - UNDER_WAY
 
 
 Moment = tuple[int, float]  # the number of a request in a run, and seconds after it
@@ -117,6 +125,36 @@ def kept(store: Path) -> list[set[str]]:
     return [set(table["text"].to_pylist()) for table in tables]
 
 
+class Watched(FaultyProxy):
+    """A proxy that remembers when texts were answered.
+
+    Attributes:
+        answers: When, and which texts.
+    """
+
+    def __init__(self, upstream: str, texts: set[str]) -> None:
+        self.answers: list[tuple[float, list[str]]] = []
+        self._of_corpus = texts
+        super().__init__(upstream, (), texts)
+
+    def ask(self, request: Request) -> Answer:
+        """Ask the endpoint behind, and remember when it has answered."""
+        answer = super().ask(request)
+        if request.path.endswith("/api/embed") and answer.status == 200:
+            texts = self._of_corpus.intersection(json.loads(request.body)["input"])
+            self.answers.append((time.monotonic(), sorted(texts)))
+        return answer
+
+
+def busiest(answers: Sequence[tuple[float, list[str]]], seconds: float) -> int:
+    """Return the most texts that were answered in so many seconds."""
+    counts = [
+        sum(len(texts) for when, texts in answers[first:] if when <= begun + seconds)
+        for first, (begun, _) in enumerate(answers)
+    ]
+    return max(counts, default=0)
+
+
 class Killing:
     """Run one refresh again and again, and kill it.
 
@@ -124,27 +162,27 @@ class Killing:
         job: Its command.
         store: Its store.
         proxy: What it talks to.
-        texts: Those of its corpus.
     """
 
-    def __init__(self, job: list[str], store: Path, proxy: FaultyProxy, texts: set[str]) -> None:
+    def __init__(self, job: list[str], store: Path, proxy: Watched) -> None:
         self._job = job
         self._store = store
         self._proxy = proxy
-        self._texts = texts
         self._whole: set[str] = set()
         self.kills: list[Kill] = []
+        self.checkpoint = 0
         self.answers: Counter[str] = Counter()
         self.kept_but_sent = 0
 
     def kill(self, at: int, late: float) -> None:
         """Start it, and kill it at its n-th request that holds texts, or so many seconds later."""
-        begun = len(self._proxy.asked)
         numbered = max((one.number for one in self._proxy.asked), default=0)
         process: list[subprocess.Popen[bytes]] = []
+        struck: list[float] = []
 
         def strike(incident: Incident) -> None:
             incident.proxy.closing.wait(late)
+            struck.append(time.monotonic())
             process[0].send_signal(signal.SIGKILL)
             incident.reset()
 
@@ -156,26 +194,27 @@ class Killing:
             code = started.wait(timeout=600)
         self._proxy.script = ()
         assert code == -signal.SIGKILL, f"it ended by itself, with exit code {code}"
-        got = self._took(begun)
-        parts = kept(self._store)
-        self._whole = set().union(*parts)
-        self.kills.append(Kill(len(got), len(got - self._whole), max(map(len, parts), default=0)))
+        got = self._took()
+        self._whole = set().union(*kept(self._store))
+        lost = [(when, set(texts) - self._whole) for when, texts in got]
+        oldest = min((when for when, texts in lost if texts), default=struck[0])
+        count = sum(len(texts) for _, texts in lost)
+        answered = sum(len(texts) for _, texts in got)
+        self.kills.append(Kill(answered, count, round(struck[0] - oldest, 3)))
 
     def finish(self) -> None:
         """Run it to its end."""
-        begun = len(self._proxy.asked)
         refreshed(self._job)
-        self._took(begun)
+        self._took()
 
-    def _took(self, begun: int) -> set[str]:
-        """Count what was answered since; return its texts."""
-        asked = self._proxy.asked[begun:]
-        got = Counter(
-            text for one in asked if one.good for text in one.texts if text in self._texts
-        )
-        self.answers += got
-        self.kept_but_sent += len(self._whole & sent(asked))
-        return set(got)
+    def _took(self) -> list[tuple[float, list[str]]]:
+        """Count what a run was answered; return it."""
+        got, self._proxy.answers = self._proxy.answers, []
+        texts = [text for _, some in got for text in some]
+        self.answers.update(texts)
+        self.kept_but_sent += len(self._whole.intersection(texts))
+        self.checkpoint = max(self.checkpoint, busiest(got, CHECKPOINT_SECONDS))
+        return got
 
 
 def killed(folder: Path, url: str, corpus: Mapping[str, str], kills: Iterable[Moment]) -> Killed:
@@ -188,10 +227,9 @@ def killed(folder: Path, url: str, corpus: Mapping[str, str], kills: Iterable[Mo
         kills: At which request of each run, and how many seconds later.
     """
     refreshed(command(folder / "undisturbed", url, corpus))
-    texts = set(corpus.values())
-    with faulty(url, (), texts) as proxy:
+    with closing(Watched(url, set(corpus.values()))) as proxy:
         store = folder / "killed" / "store"
-        killing = Killing(command(folder / "killed", proxy.url, corpus), store, proxy, texts)
+        killing = Killing(command(folder / "killed", proxy.url, corpus), store, proxy)
         for at, late in kills:
             killing.kill(at, late)
         killing.finish()
@@ -199,6 +237,7 @@ def killed(folder: Path, url: str, corpus: Mapping[str, str], kills: Iterable[Mo
     assert found.keys() == wanted.keys() == corpus.keys(), "rows are missing"
     return Killed(
         killing.kills,
+        killing.checkpoint,
         sum(count - 1 for count in killing.answers.values()),
         killing.kept_but_sent,
         max(float(np.abs(found[name] - wanted[name]).max()) for name in wanted),
@@ -219,11 +258,10 @@ def result(found: Killed, texts: int) -> dict[str, Any]:
         "texts": texts,
         "kills": [one._asdict() for one in found.kills],
         "checkpoint seconds": CHECKPOINT_SECONDS,
+        "texts in so many seconds, at most": found.checkpoint,
         "texts under way, at most": UNDER_WAY,
         "embedded twice": found.embedded_twice,
-        "lost beyond a checkpoint": max(
-            one.lost - one.checkpoint - UNDER_WAY for one in found.kills
-        ),
+        "lost beyond a checkpoint": found.beyond,
         "in whole part files, and sent again": found.kept_but_sent,
         "largest difference": found.difference,
     }

@@ -15,7 +15,7 @@ from embed_pipeline.errors import InterruptedJobError, NothingSucceeds
 from embed_pipeline.known import read_marks
 from embed_pipeline.parts import PartFile
 from embed_pipeline.schema import fitted
-from embed_pipeline.snapshot import Outcome, SnapshotTarget, fits, is_unchanged
+from embed_pipeline.snapshot import Outcome, SnapshotTarget, check_bytes, fits, is_unchanged
 from embed_pipeline.table_parts import TablePart, with_figures, write_index
 
 
@@ -109,7 +109,11 @@ def _pieces(snapshot: SnapshotTarget, outcome: Outcome) -> list[Piece]:
 
 
 def merge(snapshot: SnapshotTarget, provenance: Mapping[str, Any], task: Task) -> Made:
-    """Make one file of a task's rows, with the file of their marks; one row group is in memory."""
+    """Make one file of a task's rows, with the file of their marks; one row group is in memory.
+
+    Raises:
+        DatasetError: A file of the base is not as it was written.
+    """
     target, number = snapshot.target, task.number
     index = target.run.part("index", "merged", number)
     first = task.pieces[0]
@@ -121,6 +125,8 @@ def merge(snapshot: SnapshotTarget, provenance: Mapping[str, Any], task: Task) -
     layout = target.layout(provenance)
     merged = TablePart(target.run.merged("data", number), layout, provenance, index)
     for piece in task.pieces:
+        if snapshot.is_of_base(piece.part):
+            check_bytes(piece.part)
         for rows, found in _rows(piece):
             merged.add(fitted(rows, layout.schema()), found)
     closed = merged.close()

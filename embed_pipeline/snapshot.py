@@ -20,6 +20,10 @@ from embed_pipeline.parts import PartFile, Written
 from embed_pipeline.store import Store
 
 METRICS = "metrics.prom"
+_DAMAGED = (
+    "the snapshot is damaged; put the file back from a copy, or go back to the snapshot before, in "
+    "current.json"
+)
 
 
 class SnapshotTarget(NamedTuple):
@@ -136,9 +140,11 @@ def data_files(
 ) -> list[PartFile]:
     """Return the files of a snapshot's rows, each with the one of their marks.
 
+    The marks are what everything is decided on, so their bytes are looked at, too.
+
     Raises:
         DatasetError: The manifest does not name a file of marks for each file of rows, or one is
-            not there, or has another size.
+            not there, or has another size; or marks are not as they were written.
     """
     found = []
     if len(listed) != len(index):
@@ -147,19 +153,36 @@ def data_files(
             "marks; put it back from a copy, or refresh an empty store"
         )
     for data, marks_file in zip(listed, index, strict=True):
-        for one in (data, marks_file):
-            path = files.join(folder, one.path)
-            sizes = [info.size for info in files.find(path)]
-            if sizes != [one.bytes]:
-                what = "is missing" if not sizes else f"has {sizes[0]:,} bytes, not {one.bytes:,}"
-                raise DatasetError(
-                    f"{path} {what}: the snapshot is damaged; put the file back from a copy, or "
-                    "go back to the snapshot before, in current.json"
-                )
+        check_sizes(folder, (data, marks_file))
         path = files.join(folder, data.path)
         origins = files.join(folder, marks_file.path)
+        check_bytes(PartFile(origins, marks_file.rows, marks_file.bytes, marks_file.sha256))
         found.append(PartFile(path, data.rows, data.bytes, data.sha256, origins=origins))
     return found
+
+
+def check_sizes(folder: str, listed: Iterable[DataFile]) -> None:
+    """Look whether files of a snapshot are there, as large as they were written.
+
+    Raises:
+        DatasetError: One is not.
+    """
+    for one in listed:
+        path = files.join(folder, one.path)
+        sizes = [info.size for info in files.find(path)]
+        if sizes != [one.bytes]:
+            what = "is missing" if not sizes else f"has {sizes[0]:,} bytes, not {one.bytes:,}"
+            raise DatasetError(f"{path} {what}: {_DAMAGED}")
+
+
+def check_bytes(part: PartFile) -> None:
+    """Look whether a file of a snapshot has the bytes that were written, before they go on.
+
+    Raises:
+        DatasetError: It has not; what is wrong there would be right in the next snapshot's eyes.
+    """
+    if not resume.is_sound(part):
+        raise DatasetError(f"{part.path} has other bytes than were written (sha256): {_DAMAGED}")
 
 
 def check_footers(parts: Sequence[PartFile], manifest: Manifest) -> None:
@@ -182,10 +205,7 @@ def check_footers(parts: Sequence[PartFile], manifest: Manifest) -> None:
         elif marked != rows and not wrong:
             wrong = f"it has {rows:,} rows, and {part.origins} the marks of {marked:,}"
         if wrong:
-            raise DatasetError(
-                f"{part.path}: {wrong}; the snapshot is damaged: put the file back from a copy, or "
-                "go back to the snapshot before, in current.json"
-            )
+            raise DatasetError(f"{part.path}: {wrong}; {_DAMAGED}")
 
 
 @contextmanager

@@ -48,15 +48,17 @@ class Store(NamedTuple):
         """Return the number of the current snapshot; None where nothing was published yet.
 
         Raises:
-            DatasetError: `current.json` is damaged, of a newer format, or names a snapshot that is
-                not there.
+            DatasetError: `current.json` is missing where there are snapshots, damaged, of a newer
+                format, or names a snapshot that is not there.
         """
-        if not files.exists(self.current):
-            return None
         cure = (
             f"look which folders of {files.join(self.path, 'snapshots')} hold a {MANIFEST}, and "
             f'write the latest into it: {{"format": {FORMAT}, "snapshot": NUMBER}}'
         )
+        if not files.exists(self.current):
+            if self._was_published():
+                raise DatasetError(f"{self.current} is missing, but there are snapshots; {cure}")
+            return None
         try:
             found = orjson.loads(files.read_bytes(self.current))
             written = int(found["format"])
@@ -74,6 +76,16 @@ class Store(NamedTuple):
             )
         return number
 
+    def _was_published(self) -> bool:
+        """Tell whether a snapshot was ever the current one.
+
+        A first refresh that is killed right before that leaves a whole first snapshot, and no log.
+        """
+        if any(_ENTRY.fullmatch(name(info.path)) for info in files.list_folder(self.log)):
+            return True
+        later = [number for number in self.numbers() if number > 1]
+        return any(files.exists(files.join(self.snapshot(one), MANIFEST)) for one in later)
+
     def manifest(self) -> Manifest | None:
         """Return the manifest of the current snapshot; None where nothing was published yet.
 
@@ -88,6 +100,14 @@ class Store(NamedTuple):
         folder = files.join(self.path, "snapshots")
         below = [parse(one.path).key.removeprefix(parse(folder).key) for one in files.find(folder)]
         return sorted({int(match[1]) for one in below if (match := _SNAPSHOT.match(one))})
+
+    def following(self) -> int:
+        """Return the number of the next snapshot: one that was never published.
+
+        Somebody may have gone back to an older snapshot; a copy of the newer one must not take the
+        next for it.
+        """
+        return max([self.number() or 0, *(one.snapshot for one in self.entries())]) + 1
 
     def publish(self, number: int) -> None:
         """Make a snapshot the current one; from now on readers see it."""

@@ -76,11 +76,13 @@ class _Base(NamedTuple):
         number: Its number; None where there is none.
         manifest: Its manifest; None where there is none.
         parts: The files of its rows.
+        following: The number of the next snapshot.
     """
 
     number: int | None
     manifest: Manifest | None
     parts: tuple[PartFile, ...]
+    following: int
 
     @property
     def id_column(self) -> str:
@@ -198,8 +200,13 @@ def _check_settings(job: Job) -> None:
 
 
 def _already_done(store: Store, run_id: str) -> Refresh | None:
-    """Return what a refresh of this name did that has ended well."""
-    return next((one for one in store.entries() if run_id and one.run_id == run_id), None)
+    """Return what a refresh of this name did that has ended well.
+
+    One whose snapshot somebody has gone back from is to be done again.
+    """
+    current = store.number() or 0
+    named = [one for one in store.entries() if run_id and one.run_id == run_id]
+    return next((one for one in named if one.snapshot <= current), None)
 
 
 def _base(store: Store) -> _Base:
@@ -210,12 +217,13 @@ def _base(store: Store) -> _Base:
     """
     number = store.number()
     if number is None:
-        return _Base(None, None, ())
+        return _Base(None, None, (), store.following())
     folder = store.snapshot(number)
     manifest = read_manifest(folder)
     parts = snapshot.data_files(folder, manifest.data, manifest.index)
+    snapshot.check_sizes(folder, (*manifest.failures, *manifest.changes))
     snapshot.check_footers(parts, manifest)
-    return _Base(number, manifest, tuple(parts))
+    return _Base(number, manifest, tuple(parts), store.following())
 
 
 def _with_types(
@@ -272,7 +280,7 @@ class _Reuse(NamedTuple):
 
 
 def _left(job: Job, found: _Found, wishes: Wishes, origin: Mapping[str, Any] | None) -> Unfinished:
-    folder = Store(job.output.path).snapshot((found.base.number or 0) + 1)
+    folder = Store(job.output.path).snapshot(found.base.following)
     return unfinished.find(folder, job, origin, found.digest, reembed=wishes.reembed)
 
 
@@ -281,11 +289,11 @@ def _run(job: Job, night: _Night, reuse: _Reuse) -> Refresh:
     options, terminal, found, wishes, began = night
     notes = [*found.notes, *_say_reused(terminal, found.base, reuse)]
     store = Store(job.output.path)
-    run = new_run(store.snapshot((found.base.number or 0) + 1))
+    run = new_run(store.snapshot(found.base.following))
     compared = _compared(job, found.base, reuse, run)._replace(again=wishes.again)
     what = snapshot.SnapshotTarget(
         store=store,
-        number=(found.base.number or 0) + 1,
+        number=found.base.following,
         target=Target(
             run,
             now(),

@@ -10,7 +10,7 @@ import numpy as np
 from apache_beam.pvalue import AsIter, AsSingleton, PCollection, TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 
-from embed_pipeline import assembly, publication, twins
+from embed_pipeline import assembly, publication, snapshot, twins
 from embed_pipeline.admission import COUNTED, Tally
 from embed_pipeline.assembly import Made, Task
 from embed_pipeline.comparing import Copy
@@ -148,6 +148,9 @@ def _copied(
 ) -> list[PartFile]:
     path, contents = same
     wanted = [Wanted.restored(pickle.loads(one)) for one in contents]  # noqa: S301 (our own)
+    for part in target.before:
+        if part.path == path:
+            snapshot.check_bytes(part)
     layout = target.target.layout(provenance)
     return copy_rows(target.target.run, layout, provenance, path, wanted)
 

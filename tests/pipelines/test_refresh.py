@@ -1183,6 +1183,21 @@ def damage_pointer(nights: Nights) -> None:
     Path(nights.store.current).write_text('{"format": 1, "snapshot": 7}')
 
 
+def damage_name(nights: Nights) -> None:
+    Path(nights.store.current).unlink()
+
+
+def damage_marks(nights: Nights) -> None:
+    (file,) = Path(nights.path).glob("index/*")
+    content = bytearray(file.read_bytes())
+    content[20] ^= 0x40
+    file.write_bytes(content)
+
+
+def damage_changes(nights: Nights) -> None:
+    next(Path(nights.path).glob("changes/*")).unlink()
+
+
 def damage_manifest(nights: Nights) -> None:
     file = Path(nights.path) / "manifest.json"
     file.write_bytes(file.read_bytes()[:500])
@@ -1252,6 +1267,9 @@ def damage_mark_count(nights: Nights) -> None:
         (damage_format, "is of format 2, written by a newer version"),
         (damage_current, "current.json is damaged"),
         (damage_pointer, "current.json names snapshot 7, which is not there, or not whole"),
+        (damage_name, "current.json is missing, but there are snapshots"),
+        (damage_marks, "has other bytes than were written (sha256)"),
+        (damage_changes, "part-00000.parquet is missing: the snapshot is damaged"),
         (damage_manifest, "manifest.json is damaged"),
         (damage_manifest_format, "is of format 2, written by a newer version"),
         (damage_rows, "part-00000.parquet is missing: the snapshot is damaged"),
@@ -1261,7 +1279,7 @@ def damage_mark_count(nights: Nights) -> None:
         (damage_footer, "its footer tells of another origin than the manifest: digest differ"),
         (damage_columns, "'n' is string, not int64; the snapshot is damaged"),
         (damage_row_count, "it has 3 rows, and the manifest says 4"),
-        (damage_mark_count, "has 4 rows, and"),
+        (damage_mark_count, "has other bytes than were written (sha256)"),
     ],
 )
 def test_a_damaged_store_is_left_alone_and_the_damage_is_named(
@@ -1284,6 +1302,33 @@ def test_a_damaged_entry_of_the_log_is_warned_of_and_stops_nothing(nights: Night
     night = nights.refresh()
     assert (night.code, night.texts) == (0, ["five"]), night.said
     assert "000001.json is damaged; it is not needed: delete it" in night.said
+
+
+@pytest.mark.parametrize("change", ["a row goes", "attributes"])
+def test_a_vector_that_was_damaged_does_not_reach_the_next_snapshot(
+    nights: Nights, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file,) = Path(nights.path).glob("data/*")
+    content = bytearray(file.read_bytes())
+    column = pq.ParquetFile(file).metadata.row_group(0).column(2)
+    content[column.data_page_offset + column.total_compressed_size - 8] ^= 0x01
+    file.write_bytes(content)
+    monkeypatch.setattr(nights, "check", lambda: None)
+    nights.documents(*(corpus(a=None) if change == "a row goes" else corpus(a={"n": 77})))
+    night = nights.refresh()
+    assert (night.code, nights.store.number()) == (1, 1), night.said
+    assert "has other bytes than were written (sha256): the snapshot is damaged" in night.said
+
+
+def test_the_number_of_a_snapshot_somebody_went_back_from_is_not_used_again(
+    nights: Nights,
+) -> None:
+    nights.documents(*corpus(e={"text": "five"}))
+    assert nights.refresh("--run-id", "night").code == 0
+    nights.store.publish(1)
+    again = nights.refresh("--run-id", "night")
+    assert (again.code, nights.store.number(), again.texts) == (0, 3, ["five"]), again.said
+    assert (nights.manifest.refresh and nights.manifest.refresh.base) == 1
 
 
 def test_a_clock_that_was_set_back_changes_nothing(nights: Nights) -> None:
