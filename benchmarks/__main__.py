@@ -8,6 +8,7 @@ from benchmarks import (
     kills,
     memory,
     readme,
+    refresh,
     server_bound,
     token_counting,
     token_truth,
@@ -22,6 +23,7 @@ for benchmark in (
     token_counting,
     grouping,
     token_truth,
+    refresh,
     kills,
     readme,
 ):

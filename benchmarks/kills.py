@@ -1,10 +1,10 @@
 """A refresh of 20,000 texts that is SIGKILLed ten times: what is embedded twice, what comes of it.
 
-The embedded endpoint stands behind the proxy of the tests, which tells what was answered. A job is
-killed at a random request, and started again; a part file is closed every two seconds. Texts that
-were answered and are in no whole part file are lost, and embedded twice: no more of them than one
-checkpoint is worth, the most that were answered in so many seconds, and what is on its way to the
-file. In the end the rows are those of a refresh that nobody disturbed.
+The embedded endpoint stands behind the proxy of the tests, which tells what was answered, and when.
+A job is killed at a random request, and started again; a part file is closed every two seconds.
+Texts that were answered and are in no whole part file are lost, and embedded twice: those that were
+answered in the last two seconds, and before that no more than may be on their way to the file. In
+the end the rows are those of a refresh that nobody disturbed.
 
     python -m benchmarks.kills
 """
@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,12 +30,13 @@ from numpy.typing import NDArray
 from benchmarks.results import record
 from embed_pipeline.endpoint import Endpoint
 from embed_pipeline.locate import opened
+from embed_pipeline.stream import WINDOW
 from tests.support.faulty import Answer, Fault, FaultyProxy, Incident, Request
 
 TEXTS, KILLS, SEED = 20_000, 10, 6
 CHECKPOINT_SECONDS = 2
 A_REQUEST = 32  # texts
-UNDER_WAY = 4 * A_REQUEST  # texts in requests, and answered but not yet taken for writing
+UNDER_WAY = (2 * WINDOW + 4) * A_REQUEST  # windows that wait for each other, requests, rows to come
 LATE_SECONDS = 0.3  # that a kill comes after a request, at most
 WORDS = ("river", "stone", "harbor", "lamp", "winter", "garden", "copper", "signal", "paper")
 
@@ -46,12 +47,12 @@ class Kill(NamedTuple):
     Attributes:
         answered: Texts that got their vectors in that run.
         lost: Those of them that are in no whole part file.
-        oldest: Seconds before the kill that the first of these was answered; 0.0: none is lost.
+        older: Those of these that were answered more than CHECKPOINT_SECONDS before the kill.
     """
 
     answered: int
     lost: int
-    oldest: float
+    older: int
 
 
 class Killed(NamedTuple):
@@ -59,14 +60,12 @@ class Killed(NamedTuple):
 
     Attributes:
         kills: What each has cost.
-        checkpoint: Most texts that were answered in CHECKPOINT_SECONDS.
         embedded_twice: Answers for texts beyond the first.
         kept_but_sent: Texts in a whole part file that were sent again all the same.
         difference: That a value of a vector is off the undisturbed refresh's, at most.
     """
 
     kills: list[Kill]
-    checkpoint: int
     embedded_twice: int
     kept_but_sent: int
     difference: float
@@ -74,7 +73,7 @@ class Killed(NamedTuple):
     @property
     def beyond(self) -> int:
         """Return how many texts more than a checkpoint's a kill has lost; below 0: none has."""
-        return max(one.lost for one in self.kills) - self.checkpoint - UNDER_WAY
+        return max(one.older for one in self.kills) - UNDER_WAY
 
 
 Moment = tuple[int, float]  # the number of a request in a run, and seconds after it
@@ -146,15 +145,6 @@ class Watched(FaultyProxy):
         return answer
 
 
-def busiest(answers: Sequence[tuple[float, list[str]]], seconds: float) -> int:
-    """Return the most texts that were answered in so many seconds."""
-    counts = [
-        sum(len(texts) for when, texts in answers[first:] if when <= begun + seconds)
-        for first, (begun, _) in enumerate(answers)
-    ]
-    return max(counts, default=0)
-
-
 class Killing:
     """Run one refresh again and again, and kill it.
 
@@ -170,7 +160,6 @@ class Killing:
         self._proxy = proxy
         self._whole: set[str] = set()
         self.kills: list[Kill] = []
-        self.checkpoint = 0
         self.answers: Counter[str] = Counter()
         self.kept_but_sent = 0
 
@@ -196,11 +185,15 @@ class Killing:
         assert code == -signal.SIGKILL, f"it ended by itself, with exit code {code}"
         got = self._took()
         self._whole = set().union(*kept(self._store))
-        lost = [(when, set(texts) - self._whole) for when, texts in got]
-        oldest = min((when for when, texts in lost if texts), default=struck[0])
-        count = sum(len(texts) for _, texts in lost)
-        answered = sum(len(texts) for _, texts in got)
-        self.kills.append(Kill(answered, count, round(struck[0] - oldest, 3)))
+        lost = [(when, len(set(texts) - self._whole)) for when, texts in got]
+        before = struck[0] - CHECKPOINT_SECONDS
+        self.kills.append(
+            Kill(
+                sum(len(texts) for _, texts in got),
+                sum(count for _, count in lost),
+                sum(count for when, count in lost if when < before),
+            )
+        )
 
     def finish(self) -> None:
         """Run it to its end."""
@@ -213,7 +206,6 @@ class Killing:
         texts = [text for _, some in got for text in some]
         self.answers.update(texts)
         self.kept_but_sent += len(self._whole.intersection(texts))
-        self.checkpoint = max(self.checkpoint, busiest(got, CHECKPOINT_SECONDS))
         return got
 
 
@@ -237,7 +229,6 @@ def killed(folder: Path, url: str, corpus: Mapping[str, str], kills: Iterable[Mo
     assert found.keys() == wanted.keys() == corpus.keys(), "rows are missing"
     return Killed(
         killing.kills,
-        killing.checkpoint,
         sum(count - 1 for count in killing.answers.values()),
         killing.kept_but_sent,
         max(float(np.abs(found[name] - wanted[name]).max()) for name in wanted),
@@ -258,7 +249,6 @@ def result(found: Killed, texts: int) -> dict[str, Any]:
         "texts": texts,
         "kills": [one._asdict() for one in found.kills],
         "checkpoint seconds": CHECKPOINT_SECONDS,
-        "texts in so many seconds, at most": found.checkpoint,
         "texts under way, at most": UNDER_WAY,
         "embedded twice": found.embedded_twice,
         "lost beyond a checkpoint": found.beyond,

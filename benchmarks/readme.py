@@ -56,6 +56,7 @@ def measured() -> str:
         ),
         *_token_rows(),
         _soak_row(),
+        *_refresh_rows(),
     ]
     lines = [f"| {what} | {found} |" for what, found in rows]
     where = (
@@ -97,6 +98,35 @@ def _token_rows() -> list[tuple[str, str]]:
                 f"{truth['rows neither server nor verified']} rows neither `server` nor "
                 f"`verified`; manifest and server are {truth['tokens apart']} tokens apart, of "
                 f"{truth['tokens the server counted']:,}"
+            ),
+        ),
+    ]
+
+
+def _refresh_rows() -> list[tuple[str, str]]:
+    """Return the table's rows about refreshes: what a night costs, and what a kill."""
+    refresh, kills = _result("refresh"), _result("kills")
+    nights, large = refresh["nights"], refresh["large"]
+    every = [(name, nights[name]) for name in ("first", "unchanged", "1 % changed")]
+    return [
+        (
+            f"refreshing a store of {refresh['rows']:,} documents (canned endpoint)",
+            "; ".join(
+                f"{name}: {one['wall_s']:.0f} s, {one['peak_mb']} MB, {one['embedded']:,} embedded"
+                for name, one in every
+            )
+            + f"; {refresh['bytes a row']:,} bytes a row on the first night, change feed included",
+        ),
+        (
+            f"the same of {large['rows']:,} documents: peak memory",
+            "; ".join(f"{name}: {one['peak_mb']:,} MB" for name, one in large["nights"].items()),
+        ),
+        (
+            f"a refresh of {kills['texts']:,} texts, SIGKILLed {len(kills['kills'])} times",
+            (
+                f"{kills['embedded twice']:,} texts embedded twice, at most "
+                f"{max(one['lost'] for one in kills['kills']):,} a kill (checkpoints of "
+                f"{kills['checkpoint seconds']} s); the rows are those of an undisturbed one"
             ),
         ),
     ]

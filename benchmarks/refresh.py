@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.canned import canned
 from benchmarks.results import record
 
-ROWS, LARGE = 200_000, 400_000
+ROWS, LARGE = 200_000, 1_000_000
 EACH = 100  # of so many documents one is changed
 
 

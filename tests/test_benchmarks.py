@@ -37,6 +37,13 @@ def test_the_readme_tells_the_raw_results() -> None:
         ("soak", ["wrong vectors"], 0),
         ("soak", ["failures without a reason"], 0),
         ("soak", ["other promises broken"], 0),
+        ("refresh", ["nights", "unchanged", "texts sent"], 0),
+        ("refresh", ["nights", "1 % changed", "embedded"], 2_000),
+        ("refresh", ["nights", "1 % changed", "texts sent"], 2_020),  # with the sample
+        ("refresh", ["unchanged / first, wall"], 0.2),
+        ("refresh", ["1 % changed / first, wall"], 0.4),
+        ("refresh", ["large", "nights", "unchanged", "texts sent"], 0),
+        ("refresh", ["largest peak_mb"], 2_000),
         ("kills", ["lost beyond a checkpoint"], 0),
         ("kills", ["in whole part files, and sent again"], 0),
         ("kills", ["largest difference"], 1e-6),
@@ -74,6 +81,11 @@ def test_the_truth_was_asked_about_twenty_thousand_texts_of_many_scripts() -> No
 
 def test_the_soak_was_of_fifty_thousand_texts_at_least() -> None:
     assert json.loads((FOLDER / "soak.json").read_text())["texts"] >= 50_000
+
+
+def test_the_largest_store_that_was_refreshed_has_a_million_rows() -> None:
+    found = json.loads((FOLDER / "refresh.json").read_text())["large"]
+    assert {one["rows"] for one in found["nights"].values()} == {1_000_000}
 
 
 def test_a_refresh_of_twenty_thousand_texts_was_killed_ten_times() -> None:

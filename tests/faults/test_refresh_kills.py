@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks.kills import A_REQUEST, busiest, command, corpus_of, kept, killed, moments, rows_of
+from benchmarks.kills import A_REQUEST, command, corpus_of, kept, killed, moments, rows_of
 from embed_pipeline.embedded.process import start_embedded
 from tests.faults.jobs import ROOT
 from tests.support.scripted import ScriptedEndpoint, embedded
@@ -34,12 +34,6 @@ def test_moments_are_random_always_the_same_and_before_a_refresh_ends() -> None:
     assert found == list(moments(10, 20_000))
     assert len(set(found)) == 10
     assert sum(at for at, _ in found) * A_REQUEST < 20_000
-
-
-def test_a_checkpoint_is_worth_what_is_answered_in_its_time_at_most() -> None:
-    answers = [(0.0, ["a"]), (1.0, ["b", "c"]), (2.5, ["d"]), (2.9, ["e", "f"])]
-    assert busiest(answers, 2.0) == 5
-    assert busiest([], 2.0) == 0
 
 
 # The time is up.
