@@ -1,7 +1,7 @@
 """Refreshing a store: nothing changed and 1 % changed, beside the first fill.
 
 Each night is a process of its own, over a canned endpoint that counts the texts it is sent. At the
-larger size only memory counts.
+larger size only memory counts; on the first night all texts are shuffled, to embed each once.
 
     python -m benchmarks.refresh
 """
@@ -97,7 +97,9 @@ def main() -> None:
             "1 % changed / first, wall": round(usual["1 % changed"]["wall_s"] / first["wall_s"], 3),
             "bytes a row": round(first["bytes_added"] / ROWS),
             "large": {"rows": LARGE, "nights": large},
-            "largest peak_mb": max(one["peak_mb"] for one in large.values()),
+            "peak_mb of a refresh": max(
+                one["peak_mb"] for name, one in large.items() if name != "first"
+            ),
         },
     )
 
