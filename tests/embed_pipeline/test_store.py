@@ -144,6 +144,7 @@ def test_a_damaged_entry_is_warned_of(
     tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(str(tmp_path))
+    caplog.set_level("WARNING")
     store.record(entry())
     store.record(entry())
     (tmp_path / "log/000001.json").write_text(content)
