@@ -15,6 +15,7 @@ from embed_pipeline.errors import DatasetError, InterruptedJobError, RefusedErro
 from embed_pipeline.failure_parts import merged
 from embed_pipeline.manifest import Counts, DataFile, Manifest, Retried, read_manifest
 from embed_pipeline.outcomes import added_up
+from embed_pipeline.packing import packed
 from embed_pipeline.parts import PartFile, Written
 from embed_pipeline.staging import Folder
 
@@ -85,15 +86,7 @@ def _check_none_lost(before: int, succeeded: int, failed: int) -> None:
 def _merged(amendment: Amendment, parts: Sequence[PartFile]) -> list[PartFile]:
     """Put small parts together, as checkpoints leave them; one row group is in memory."""
     limit = amendment.target.output.file_mb * 1_000_000
-    groups: list[list[PartFile]] = []
-    room = 0
-    for part in parts:
-        if groups and part.bytes <= room:
-            groups[-1].append(part)
-        else:
-            groups.append([part])
-            room = limit
-        room -= part.bytes
+    groups = packed(((part, part.bytes, False) for part in parts), limit)
     made = amendment.manifest.provenance
     tasks = [MergeTask(n, tuple(group), ((),) * len(group)) for n, group in enumerate(groups)]
     return [commit.merge(amendment.target, made, task).file for task in tasks]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from embed_pipeline import accounts, files, interrupt, resume
 from embed_pipeline.errors import InterruptedJobError, NothingSucceeds
 from embed_pipeline.known import read_marks
+from embed_pipeline.packing import packed
 from embed_pipeline.parts import PartFile
 from embed_pipeline.schema import fitted
 from embed_pipeline.snapshot import Outcome, SnapshotTarget, check_bytes, fits, is_unchanged
@@ -82,17 +83,9 @@ def plan(snapshot: SnapshotTarget, outcome: Outcome) -> list[Task]:
     if is_unchanged(snapshot, outcome):
         return []
     output = snapshot.target.output
-    limit = output.file_mb * 1_000_000
-    groups: list[list[Piece]] = []
-    room = 0
-    for piece in pieces:
-        alone = piece.whole and piece.part.bytes >= output.part_bytes / 2
-        if groups and not alone and piece.bytes <= room:
-            groups[-1].append(piece)
-            room -= piece.bytes
-        else:
-            groups.append([piece])
-            room = 0 if alone else limit - piece.bytes
+    large = output.part_bytes / 2
+    sized = ((one, one.bytes, one.whole and one.part.bytes >= large) for one in pieces)
+    groups = packed(sized, output.file_mb * 1_000_000)
     return [Task(number, tuple(group)) for number, group in enumerate(groups)]
 
 
@@ -129,8 +122,7 @@ def merge(snapshot: SnapshotTarget, provenance: Mapping[str, Any], task: Task) -
             check_bytes(piece.part)
         for rows, found in _rows(piece):
             merged.add(fitted(rows, layout.schema()), found)
-    closed = merged.close()
-    return Made(number, closed, _described(closed.origins))
+    return Made(number, merged.close(), merged.marks)
 
 
 def _rows(piece: Piece) -> Iterator[tuple[pa.Table, NDArray[np.uint64]]]:
@@ -168,5 +160,5 @@ def empty(snapshot: SnapshotTarget, outcome: Outcome) -> Made:
     run = snapshot.target.run
     layout = snapshot.target.layout(outcome.provenance)
     index = run.part("index", "merged", 0)
-    empty = TablePart(run.merged("data", 0), layout, outcome.provenance, index).close()
-    return Made(0, empty, _described(index))
+    part = TablePart(run.merged("data", 0), layout, outcome.provenance, index)
+    return Made(0, part.close(), part.marks)

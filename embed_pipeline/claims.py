@@ -5,8 +5,6 @@ list any more. So whoever comes next deletes what a crash has left over, and not
 """
 
 import logging
-import os
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,6 +17,7 @@ from embed_pipeline.errors import EmbedPipelineError, RefusedError
 from embed_pipeline.locations import name
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.ownership import ABANDONED, FOLDERS
+from embed_pipeline.processes import is_alive, is_of_this_machine, this_process
 from embed_pipeline.progress import running
 from embed_pipeline.staging import STAGING, Folder, Run
 
@@ -59,7 +58,7 @@ def claimed(run: RetryRun, manifest: Manifest) -> Iterator[None]:
         RefusedError: Another job is running there.
     """
     replaces = [file.path for file in manifest.failures]
-    claim = _Claim(socket.gethostname(), os.getpid(), replaces)
+    claim = _Claim(**this_process(), replaces=replaces)
     files.write_bytes(files.join(run.staging, CLAIM), orjson.dumps(claim._asdict()))
     try:
         for other in _others(run.path, run.run_id):
@@ -103,22 +102,12 @@ def _is_alive(run: Run) -> bool:
     taken to be dead once it has written nothing for a time.
     """
     claim = _find_claim(run)
-    if claim is not None and claim.host == socket.gethostname():
-        # Our own number is of one before us: in containers they are the same again.
-        return claim.pid != os.getpid() and _is_process(claim.pid)
+    told = {} if claim is None else claim._asdict()
+    if is_of_this_machine(told):
+        return is_alive(told)
     latest = datetime.now(UTC) - ABANDONED
     times = [info.modified for info in files.list_folder(run.staging)]
     return any(time is None or time >= latest for time in times)
-
-
-def _is_process(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
 
 
 def _tidy_up(run: RetryRun, replaces: Sequence[str], manifest: Manifest) -> None:

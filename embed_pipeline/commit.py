@@ -1,27 +1,25 @@
 """The commit: parts become data files, and the manifest, written last, makes them a dataset."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from embed_pipeline import accounts, failure_parts, files, interrupt, kept, resume
 from embed_pipeline.attributes import AttributeTypes
 from embed_pipeline.duplicates import find_duplicates
 from embed_pipeline.errors import InterruptedJobError, NothingSucceeds, RefusedError
-from embed_pipeline.hashed_parquet import HashedParquet
 from embed_pipeline.locations import name, parse
 from embed_pipeline.manifest import DataFile, Manifest
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import clean_up, is_part
-from embed_pipeline.parts import GROUP_BYTES, TRUNCATED, PartFile, Written
-from embed_pipeline.provenance import footer
+from embed_pipeline.packing import packed
+from embed_pipeline.parts import PartFile, Written
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Folder, Run
+from embed_pipeline.table_parts import TablePart
 
 
 class Target(NamedTuple):
@@ -102,17 +100,9 @@ def plan(target: Target, written: Written) -> list[MergeTask]:
         raise
     if target.on_duplicate == "error":
         accounts.check_not_repeated(written)
-    limit = target.output.file_mb * 1_000_000
-    groups: list[list[PartFile]] = []
-    room = 0
-    for part in ordered:
-        alone = part.bytes >= target.output.part_bytes / 2
-        if groups and not alone and part.bytes <= room:
-            groups[-1].append(part)
-            room -= part.bytes
-        else:
-            groups.append([part])
-            room = 0 if alone else limit - part.bytes
+    large = target.output.part_bytes / 2
+    sized = ((part, part.bytes, part.bytes >= large) for part in ordered)
+    groups = packed(sized, target.output.file_mb * 1_000_000)
     return [
         MergeTask(number, tuple(group), tuple(dropped.get(part.path, ()) for part in group))
         for number, group in enumerate(groups)
@@ -129,35 +119,11 @@ def merge(target: Target, provenance: Mapping[str, Any], task: MergeTask) -> Mer
     if len(task.parts) == 1 and not lost:
         return Merged(task.number, task.parts[0], 0)
     path = target.run.merged("data", task.number)
-    schema = target.layout(provenance).schema()
-    merged = HashedParquet(path, schema, footer(provenance), target.output)
-    sources: Counter[str] = Counter()
-    truncated: Counter[str] = Counter()
-    tokens = 0
-    group: list[pa.RecordBatch] = []
+    merged = TablePart(path, target.layout(provenance), provenance)
     for part, dropped in zip(task.parts, task.dropped, strict=True):
         for table in _row_groups(part, set(dropped)):
-            if table.num_rows:
-                group += table.to_batches()
-                if sum(batch.nbytes for batch in group) >= GROUP_BYTES:
-                    merged.write(group)
-                    group = []
-                tokens += pc.sum(table[target.output.column("token_count")]).as_py()
-                sources.update(_tally(table[target.output.column("token_count_source")]))
-                cut = _tally(table[target.output.column("truncated")])
-                truncated.update({TRUNCATED[value]: count for value, count in cut.items()})
-    if group:
-        merged.write(group)
-    digest = merged.close()
-    file = PartFile(
-        path, merged.rows, merged.bytes, digest, tokens, dict(sources), truncated=dict(truncated)
-    )
-    return Merged(task.number, file, lost)
-
-
-def _tally(column: pa.ChunkedArray) -> dict[Any, int]:
-    """Return how often each value stands in a column."""
-    return {one["values"]: one["counts"] for one in pc.value_counts(column).to_pylist()}
+            merged.add(table)
+    return Merged(task.number, merged.close(), lost)
 
 
 def _row_groups(part: PartFile, dropped: set[int]) -> Iterable[pa.Table]:
@@ -228,10 +194,8 @@ def now() -> str:
 
 def _empty(target: Target, provenance: Mapping[str, Any]) -> PartFile:
     """Write a file without rows, so that the folder opens with the right types."""
-    schema = target.layout(provenance).schema()
-    file = HashedParquet(target.run.merged("data", 0), schema, footer(provenance), target.output)
-    digest = file.close()
-    return PartFile(file.path, 0, file.bytes, digest)
+    path = target.run.merged("data", 0)
+    return TablePart(path, target.layout(provenance), provenance).close()
 
 
 def placed(run: Run, folder: Folder, parts: Sequence[PartFile]) -> list[DataFile]:

@@ -213,15 +213,21 @@ def open_output(path: str) -> pa.NativeFile:
         return filesystem.open_output_stream(key, compression=None)
 
 
+def _both(what: str, source: str, target: str) -> tuple[fs.FileSystem, str, str]:
+    """Resolve two paths of one file system, for what is done with them."""
+    filesystem, key = resolve(source)
+    other, target_key = resolve(target)
+    if other != filesystem:
+        raise ConfigError(f"cannot {what} {source} as {target}: they are on different file systems")
+    return filesystem, key, target_key
+
+
 def move(source: str, target: str) -> None:
     """Move a file within one file system, over what is there; folders are made.
 
     Atomic on local file systems; on object stores a copy, then a deletion.
     """
-    filesystem, key = resolve(source)
-    other, target_key = resolve(target)
-    if other != filesystem:
-        raise ConfigError(f"cannot move {source} to {target}: they are on different file systems")
+    filesystem, key, target_key = _both("move", source, target)
     with naming(f"{source} -> {target}"):
         if rename_is_cheap(source):
             Path(target_key).parent.mkdir(parents=True, exist_ok=True)
@@ -236,10 +242,7 @@ def share(source: str, target: str) -> None:
     On a local file system both names are one file, where it can do that; elsewhere it is copied,
     on object stores without passing through here.
     """
-    filesystem, key = resolve(source)
-    other, target_key = resolve(target)
-    if other != filesystem:
-        raise ConfigError(f"cannot share {source} as {target}: they are on different file systems")
+    filesystem, key, target_key = _both("share", source, target)
     with naming(f"{source} -> {target}"):
         if rename_is_cheap(source):
             Path(target_key).parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,6 @@ that holds a document which is to be forgotten is not rewritten, but deleted, wi
 to it; so is what cannot be read, as the next run could not read it, either.
 """
 
-import hashlib
 import re
 from typing import NamedTuple
 
@@ -13,12 +12,12 @@ import orjson
 
 from embed_pipeline import files, quotes
 from embed_pipeline.errors import DatasetError
+from embed_pipeline.hashing import sha256_of
 from embed_pipeline.kept import KEPT
 from embed_pipeline.locations import name, split_options
 from embed_pipeline.owners import any_owner, find
 from embed_pipeline.proof import everything
 from embed_pipeline.staging import MANIFEST
-from embed_pipeline.verify import BLOCK_BYTES
 
 _RUN = r"(\d{8}T\d{6}Z-[0-9a-f]{6})"
 _STAGED = re.compile(rf"/staging/{_RUN}/")
@@ -123,7 +122,7 @@ class _Leftovers:
     def _noted(self) -> set[Part | None]:
         """Return the parts that a commit has renamed before it was killed, by their notes."""
         renamed = [path for path in self._files if _RENAMED.search(_plain(path))]
-        digests = {_sha256(path) for path in renamed}
+        digests = {sha256_of(path) for path in renamed}
         notes = [path for path in self._paths if _NOTE.fullmatch(name(path))] if digests else []
         return {_part(one) for one in notes if _noted_digest(one) in digests}
 
@@ -151,11 +150,3 @@ def _noted_digest(note: str) -> object:
         return orjson.loads(files.read_bytes(note)).get("sha256")
     except (orjson.JSONDecodeError, AttributeError):
         return None
-
-
-def _sha256(path: str) -> str:
-    state = hashlib.sha256()
-    with files.open_input_stream(path) as stream:
-        while block := stream.read(BLOCK_BYTES):
-            state.update(block)
-    return state.hexdigest()

@@ -4,10 +4,7 @@ A run says in `run.json` what it is. A part file is whole once its note stands b
 staging folder; so what a run that was killed has left is told apart without reading it.
 """
 
-import hashlib
 import math
-import os
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,17 +18,18 @@ from numpy.typing import NDArray
 from embed_pipeline import files
 from embed_pipeline.done import Keying
 from embed_pipeline.errors import RefusedError
+from embed_pipeline.hashing import sha256_of
 from embed_pipeline.kept import identity
 from embed_pipeline.locations import name
 from embed_pipeline.made_with import check_same_engine
 from embed_pipeline.ownership import is_part
 from embed_pipeline.parts import PartFile
+from embed_pipeline.processes import is_alive, this_process
 from embed_pipeline.progress import Progress, ProgressFile, running
 from embed_pipeline.provenance import FOOTER_KEY, footer
 from embed_pipeline.staging import MANIFEST, Folder, Run
 
 DECIDING = ("dimensions_asked", "options", "truncate", "on_too_long", "prefix", "tokenizer")
-_BLOCK_BYTES = 1 << 20
 
 
 class Left(NamedTuple):
@@ -73,8 +71,7 @@ class Reused(NamedTuple):
 
 def begin(run: Run, job: Mapping[str, Any], digest: str) -> None:
     """Say what a run is, so that a later one can go on where it stops."""
-    who = {"host": socket.gethostname(), "pid": os.getpid()}
-    found = {"identity": identity(job), "digest": digest, **who}
+    found = {"identity": identity(job), "digest": digest, **this_process()}
     files.write_bytes(run.begun, orjson.dumps(found))
 
 
@@ -99,24 +96,6 @@ def forget_failures(run: Run) -> None:
     if found is not None:
         path = run.begun
         files.write_bytes(path, orjson.dumps({**found, "failures": False}))
-
-
-def is_alive(told: Mapping[str, Any]) -> bool:
-    """Tell whether a run is under way, as far as can be told: in another process of this machine.
-
-    Args:
-        told: What its run.json says.
-    """
-    pid = told.get("pid")
-    if told.get("host") != socket.gethostname() or not isinstance(pid, int) or pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
 
 
 def take_back(run: Run) -> None:
@@ -271,14 +250,10 @@ def as_told(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_sound(part: PartFile) -> bool:
     """Tell whether a file has the bytes that were written, as after a crash it may not."""
-    state = hashlib.sha256()
     try:
-        with files.open_input_stream(part.path) as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                state.update(block)
+        return sha256_of(part.path) == part.sha256
     except OSError:
         return False
-    return state.hexdigest() == part.sha256
 
 
 def alike(told: Mapping[str, Any], made: Mapping[str, Any]) -> bool:

@@ -4,7 +4,6 @@ import errno
 import fcntl
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import orjson
 from embed_pipeline import files
 from embed_pipeline.errors import RefusedError
 from embed_pipeline.locations import naming, parse
+from embed_pipeline.processes import this_process
 
 LOCK = ".lock"
 _CANNOT = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}  # a file system without locks
@@ -78,7 +78,7 @@ def _take(descriptor: int, path: str) -> None:
         )
         return
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    told = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
+    told = {**this_process(), "since": since}
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, orjson.dumps(told), 0)
 

@@ -26,7 +26,12 @@ class TablePart:
         layout: What the rows look like; of every table to come.
         provenance: For the footer.
         index: Path of the file of the rows' marks, or "" where they have none.
+
+    Attributes:
+        marks: What describes that file, once it is closed.
     """
+
+    marks: PartFile
 
     def __init__(
         self, path: str, layout: Layout, provenance: Mapping[str, Any], index: str = ""
@@ -61,7 +66,7 @@ class TablePart:
             self._write_group()
         digest = self._file.close()
         if self._index:
-            write_index(self._index, self._marks)
+            self.marks = write_index(self._index, self._marks)
         part = PartFile(self._file.path, self._file.rows, self._file.bytes, digest)
         return self._figures.told(part._replace(origins=self._index))
 

@@ -3,8 +3,6 @@
 Vectors of two engines never meet: a file whose footer tells of another origin is left alone.
 """
 
-import os
-import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ from embed_pipeline.job import Job
 from embed_pipeline.kept import identity
 from embed_pipeline.known import Source, read_marks
 from embed_pipeline.parts import PartFile
+from embed_pipeline.processes import this_process
 from embed_pipeline.progress import running
 from embed_pipeline.staging import MANIFEST, Run
 
@@ -42,7 +41,7 @@ NOTHING = Unfinished((), (), None, {})
 
 def begin(run: Run, job: Job, *, reembed: bool) -> None:
     """Say what a refresh is, so that the next one can go on where it stops."""
-    told = {"host": socket.gethostname(), "pid": os.getpid(), **_kind(job, reembed=reembed)}
+    told = {**this_process(), **_kind(job, reembed=reembed)}
     files.write_bytes(run.begun, orjson.dumps(told))
 
 

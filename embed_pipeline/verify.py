@@ -1,6 +1,5 @@
 """Verify a dataset: does what its manifest says hold of the files that are there."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -14,6 +13,7 @@ from embed_pipeline.errors import DatasetError
 from embed_pipeline.faults import Faults, vector_norms
 from embed_pipeline.figures import Figures, Tally
 from embed_pipeline.footers import find_layout, wrong_columns, wrong_origin
+from embed_pipeline.hashing import sha256_of
 from embed_pipeline.locations import parse
 from embed_pipeline.manifest import Counts, DataFile, Manifest
 from embed_pipeline.ownership import FOLDERS
@@ -162,7 +162,7 @@ class _Verification:
         path = files.join(self._dataset, file.path)
         if size != file.bytes:
             yield f"it has {size:,} bytes, the manifest says {file.bytes:,}"
-        elif _sha256(path) != file.sha256:
+        elif sha256_of(path) != file.sha256:
             yield "its bytes are not those that were written: their sha256 differs"
         with files.open_input(path) as stream:
             parquet = pq.ParquetFile(stream)
@@ -203,15 +203,6 @@ class _Verification:
         for batch in _batches(parquet, names):
             self._tally.add_failures(batch["blame"], batch["kind"])
         yield from ()
-
-
-def _sha256(path: str) -> str:
-    """Return the sha256 of a file, read in blocks."""
-    state = hashlib.sha256()
-    with files.open_input_stream(path) as stream:
-        while block := stream.read(BLOCK_BYTES):
-            state.update(block)
-    return state.hexdigest()
 
 
 def _batches(parquet: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -43,7 +43,7 @@ from embed_pipeline.schema import OP
 from embed_pipeline.stable_ids import check_not_positions
 from embed_pipeline.staging import Run, new_run
 from embed_pipeline.store import Store
-from embed_pipeline.transforms.reuse import Store as Compared
+from embed_pipeline.transforms.reuse import ComparedWith
 from embed_pipeline.unfinished import NOTHING, Unfinished
 
 LEAST_SECONDS = 0.001  # none at all would mean no limit
@@ -320,7 +320,7 @@ def _run(job: Job, night: _Night, reuse: _Reuse) -> Refresh:
     return store.done(what.run_id, what.number)
 
 
-def _compared(job: Job, base: _Base, reuse: _Reuse, run: Run) -> Compared:
+def _compared(job: Job, base: _Base, reuse: _Reuse, run: Run) -> ComparedWith:
     """Return what documents are compared with."""
     store = Store(job.output.path)
     sources = tuple(Source(part, 0) for part in base.parts if part.rows and reuse.origin)
@@ -328,7 +328,7 @@ def _compared(job: Job, base: _Base, reuse: _Reuse, run: Run) -> Compared:
     if base.number is not None and base.manifest is not None and reuse.origin:
         folder = store.snapshot(base.number)
         failures = tuple(join(folder, one.path) for one in base.manifest.failures)
-    return Compared(
+    return ComparedWith(
         run=run,
         sources=(*sources, *reuse.left.sources),
         before=base.parts,

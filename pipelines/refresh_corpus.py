@@ -18,7 +18,7 @@ from embed_pipeline.snapshot import SnapshotTarget
 from embed_pipeline.transforms.chunk import ChunkText
 from embed_pipeline.transforms.embed import EmbedText
 from embed_pipeline.transforms.read import ReadCorpus
-from embed_pipeline.transforms.reuse import Admit, CompareDocuments, FoldTexts, Store
+from embed_pipeline.transforms.reuse import Admit, CompareDocuments, ComparedWith, FoldTexts
 from embed_pipeline.transforms.write_snapshot import SnapshotInput, WriteSnapshot
 
 MOST_RECOUNTED = 0.01  # share of a night's texts that are sent again for the sample
@@ -35,7 +35,7 @@ class Way(NamedTuple):
     """
 
     inputs: Sequence[FileInfo]
-    store: Store
+    store: ComparedWith
     gate: Gate
     target: SnapshotTarget
 

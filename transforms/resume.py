@@ -1,6 +1,5 @@
 """Leave out what earlier runs of the job have done: `ReadCorpus | SkipDone | EmbedText`."""
 
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
+from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 from embed_pipeline.done import Done
@@ -81,9 +81,13 @@ class _Skip(beam.DoFn):
     def __init__(self, reused: Reused) -> None:
         super().__init__()
         self._reused = reused
+        self._shared = Shared()  # among the copies of the step in a process: it is large
 
     def setup(self) -> None:
-        self._done = _loaded(self._reused)
+        self._done = self._shared.acquire(self._loaded)
+
+    def _loaded(self) -> Done:
+        return Done(self._reused.keying, self._reused.parts, self._reused.failures)
 
     def start_bundle(self) -> None:
         self._tally = {"documents": 0, "reused": 0}
@@ -107,17 +111,3 @@ class _Skip(beam.DoFn):
     def finish_bundle(self) -> Iterator[TaggedOutput]:
         if self._tally["documents"]:
             yield TaggedOutput(TALLY, self._last.with_value(self._tally))
-
-
-_lock = threading.Lock()
-_done: dict[tuple[str, ...], Done] = {}
-
-
-def _loaded(reused: Reused) -> Done:
-    """Return what was done, which the copies of the step in a process share."""
-    name = (*(part.path for part in reused.parts), *reused.failures)
-    with _lock:
-        if name not in _done:
-            _done.clear()  # of an earlier job in this process
-            _done[name] = Done(reused.keying, reused.parts, reused.failures)
-        return _done[name]

@@ -10,6 +10,7 @@ import numpy as np
 from apache_beam.pvalue import AsIter, AsSingleton, PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
+from apache_beam.utils.shared import Shared
 
 from embed_pipeline import interrupt, marks
 from embed_pipeline.admission import COUNTED, Gate, Tally, admit
@@ -26,7 +27,7 @@ COPIES, FAILED, TALLY, TWINS = "copies", "failed", "tally", "twins"
 AT_ONCE = 1_000  # documents that are compared at once
 
 
-class Store(NamedTuple):
+class ComparedWith(NamedTuple):
     """Say what documents are compared with.
 
     Attributes:
@@ -79,7 +80,7 @@ class CompareDocuments(beam.PTransform):
         store: What they are compared with.
     """
 
-    store: Store
+    store: ComparedWith
 
     def __post_init__(self) -> None:
         """Be a PTransform."""
@@ -99,17 +100,19 @@ class CompareDocuments(beam.PTransform):
 class _Compare(beam.DoFn):
     """Compare documents, AT_ONCE of them together."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ComparedWith) -> None:
         super().__init__()
         self._store = store
+        self._shared = Shared()  # among the copies of the step in a process: it is large
 
     def setup(self) -> None:
+        self._comparison = self._shared.acquire(self._loaded)
+
+    def _loaded(self) -> Comparison:
         store = self._store
         known = Known(store.sources, split=store.split)
         verdicts = Verdicts(store.failures, store.left, split=store.split, again=store.again)
-        self._comparison = Comparison(
-            known, verdicts, store.types, store.forgotten, split=store.split
-        )
+        return Comparison(known, verdicts, store.types, store.forgotten, split=store.split)
 
     def start_bundle(self) -> None:
         self._waiting: list[Document] = []

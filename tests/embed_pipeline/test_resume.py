@@ -1,9 +1,5 @@
 """What of earlier runs is reused: of this very job and model, whole, and each row once."""
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,7 @@ from embed_pipeline.output import Output
 from embed_pipeline.parts import PartFile, RowWriter
 from embed_pipeline.progress import read_progress
 from embed_pipeline.records import Failed
-from embed_pipeline.resume import Reused, is_alive
+from embed_pipeline.resume import Reused
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Run
 from tests.support.rows import RUN_ID, made_by, row
@@ -240,19 +236,3 @@ def test_parts_on_an_object_store_are_reused_as_well(s3: str) -> None:
     again = reused(out)
     assert again is not None
     assert (again.parts, again.failures) == ((found,), (failures.path,))
-
-
-def test_a_run_of_another_living_process_is_under_way() -> None:
-    told = {"host": socket.gethostname(), "pid": os.getppid()}
-
-    assert is_alive(told)
-
-
-def test_a_run_of_this_process_or_of_one_that_has_ended_is_not_under_way() -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    host = socket.gethostname()
-
-    assert not is_alive({"host": host, "pid": os.getpid()})
-    assert not is_alive({"host": host, "pid": ended.pid})
-    assert not is_alive({})

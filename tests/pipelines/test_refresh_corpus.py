@@ -16,7 +16,7 @@ from embed_pipeline.pipelines.refresh_corpus import Way, build, main
 from embed_pipeline.snapshot import SnapshotTarget
 from embed_pipeline.staging import Run
 from embed_pipeline.store import Store
-from embed_pipeline.transforms.reuse import Store as Compared
+from embed_pipeline.transforms.reuse import ComparedWith
 from tests.support.rows import RUN_ID
 from tests.support.scripted import ScriptedEndpoint
 
@@ -34,7 +34,7 @@ def way(job: Job, path: Path) -> Way:
     )  # fmt: skip
     target = Target(run, "2026-01-01T00:00:00+00:00", job.output, {}, "error", job.public())
     what = SnapshotTarget(Store(str(path)), 1, target, RUN_ID, None, (), (), "id", 2)
-    compared = Compared(run, (), (), (), (), {}, frozenset(), split=job.chunks)
+    compared = ComparedWith(run, (), (), (), (), {}, frozenset(), split=job.chunks)
     return Way([], compared, gate, what)
 
 

@@ -20,7 +20,7 @@ from embed_pipeline.records import Document
 from embed_pipeline.schema import id_hash
 from embed_pipeline.staging import Run
 from embed_pipeline.tokens import Tokens
-from embed_pipeline.transforms.reuse import Admit, CompareDocuments, FoldTexts, Store
+from embed_pipeline.transforms.reuse import Admit, CompareDocuments, ComparedWith, FoldTexts
 from tests.support.collecting import Collect, seen
 from tests.support.marked import N, document, embedded, failed, failures, layout, source
 from tests.support.rows import RUN_ID, made_by
@@ -28,12 +28,12 @@ from tests.support.scripted import ScriptedEndpoint
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> ComparedWith:
     """Return a store that knows a, b and c, a failure for good, and an id that is forgotten."""
     how = layout(tmp_path)
     known = source(how, embedded("a", "one"), embedded("b", "two"), embedded("c", "three"))
     gone = failures(tmp_path, failed("x", "bad"))
-    return Store(
+    return ComparedWith(
         run=Run(str(tmp_path / "next"), RUN_ID),
         sources=(known,),
         before=(known.part,),
@@ -57,7 +57,7 @@ def ran(folder: Path, step: Callable[[beam.Pipeline], Any]) -> dict[str, list[An
 
 
 @pytest.fixture
-def compared(store: Store, tmp_path: Path) -> Callable[..., dict[str, list[Any]]]:
+def compared(store: ComparedWith, tmp_path: Path) -> Callable[..., dict[str, list[Any]]]:
     """Return what tells what comes out of comparing documents, by output."""
 
     def compare(*documents: Document) -> dict[str, list[Any]]:
@@ -101,7 +101,7 @@ def test_each_document_goes_its_way(compared: Callable[..., dict[str, list[Any]]
 
 
 def test_many_documents_are_compared_in_several_rounds(
-    compared: Callable[..., dict[str, list[Any]]], store: Store
+    compared: Callable[..., dict[str, list[Any]]], store: ComparedWith
 ) -> None:
     documents = [bare("a", "one"), *(bare(f"d{n}", f"text {n}") for n in range(2_500))]
     found = compared(*documents)
@@ -128,7 +128,7 @@ def tally(*ids: str, todo: int = 0) -> Tally:
     return Tally(len(ids), todo, 0, 0, 0, 0, 0, b"".join(map(id_hash, ids)), b"")
 
 
-def admitted(gate: Gate, store: Store, folder: Path, *tallies: Tally) -> dict[str, Any]:
+def admitted(gate: Gate, store: ComparedWith, folder: Path, *tallies: Tally) -> dict[str, Any]:
     """Return the provenance that is let go on with."""
 
     def step(p: beam.Pipeline) -> Any:
@@ -139,14 +139,14 @@ def admitted(gate: Gate, store: Store, folder: Path, *tallies: Tally) -> dict[st
 
 
 def test_with_nothing_to_send_the_origin_goes_on_and_nobody_is_asked(
-    endpoint: ScriptedEndpoint, store: Store, tmp_path: Path
+    endpoint: ScriptedEndpoint, store: ComparedWith, tmp_path: Path
 ) -> None:
     assert admitted(gate(endpoint, made_by()), store, tmp_path, tally("a", "b", "c")) == made_by()
     assert endpoint.exchanges == []
 
 
 def test_what_makes_the_vectors_is_found_out_where_something_is_to_be_sent(
-    endpoint: ScriptedEndpoint, store: Store, tmp_path: Path
+    endpoint: ScriptedEndpoint, store: ComparedWith, tmp_path: Path
 ) -> None:
     found = admitted(
         gate(endpoint, None), store, tmp_path, tally("a", "b", todo=1), tally("c", "d", todo=1)
@@ -156,7 +156,7 @@ def test_what_makes_the_vectors_is_found_out_where_something_is_to_be_sent(
 
 
 def test_ids_of_several_bundles_are_held_against_each_other(
-    endpoint: ScriptedEndpoint, store: Store, tmp_path: Path
+    endpoint: ScriptedEndpoint, store: ComparedWith, tmp_path: Path
 ) -> None:
     with pytest.raises(RefusedError, match="1 ids stand more than once"):
         admitted(gate(endpoint, None), store, tmp_path, tally("a", "b"), tally("c", "a"))
@@ -164,7 +164,7 @@ def test_ids_of_several_bundles_are_held_against_each_other(
 
 
 def test_documents_that_are_gone_are_counted_in_all_files_of_the_snapshot(
-    endpoint: ScriptedEndpoint, store: Store, tmp_path: Path
+    endpoint: ScriptedEndpoint, store: ComparedWith, tmp_path: Path
 ) -> None:
     more = source(layout(tmp_path / "more"), embedded("d", "four"), embedded("e", "five"))
     store = store._replace(before=(*store.before, more.part))
