@@ -51,11 +51,13 @@ setup(
     ],
     extras_require={
         "embedded": EMBEDDED,
+        "gcp": ["apache-beam[gcp]>=2.77,<3"],
         "dev": [
             *EMBEDDED,
             "build>=1.2",
             "coverage>=7.5",
             "duckdb>=1.1",
+            "google-auth[requests]>=2.45",
             "hypothesis>=6.100",
             "moto[server]>=5",
             "mypy>=1.11",

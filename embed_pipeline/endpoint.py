@@ -74,12 +74,28 @@ class Auth(Settings):
         default=None,
         description="path of a file with the token, read again when the endpoint answers 401",
     )
+    google_id_token: str | None = Field(
+        default=None,
+        pattern=r"^[!-~]+$",
+        description="audience of a Google identity token: the URL of a Cloud Run service",
+    )
+    secret_manager: str | None = Field(
+        default=None,
+        pattern=r"^projects/[a-z0-9:.-]+/secrets/[A-Za-z0-9_-]+(/versions/[A-Za-z0-9_-]+)?$",
+        description="a secret of Google Secret Manager that holds the token: projects/P/secrets/S, "
+        "its latest version, or projects/P/secrets/S/versions/V",
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Auth":
-        if (self.env is None) == (self.file is None):
-            raise ValueError("name one of env and file")
+        if sum(value is not None for _, value in self) != 1:
+            raise ValueError("name one of env, file, google_id_token and secret_manager")
         return self
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Tell whether the token is in this process or on this machine, not to be fetched."""
+        return self.env is not None or self.file is not None
 
 
 class Endpoint(Settings):
@@ -107,7 +123,11 @@ class Endpoint(Settings):
     headers: dict[str, str] = Field(
         default_factory=dict, repr=False, description="further headers of every request"
     )
-    auth: Auth | None = Field(default=None, description="bearer token: {env: NAME} or {file: PATH}")
+    auth: Auth | None = Field(
+        default=None,
+        description="bearer token: {env: NAME}, {file: PATH}, {google_id_token: AUDIENCE} or "
+        "{secret_manager: NAME}",
+    )
     ca_file: Path | None = Field(
         default=None, description="PEM file of a certificate authority of one's own"
     )

@@ -20,6 +20,7 @@
           ConnectionLost         reset or cut short, in mid-request or in mid-response
           RequestTimedOut        no whole answer in time
           Overloaded             429, 503, 502, 504, 408
+          TokenUnavailable       whoever gives the token for the endpoint does not, for now
           ModelLoadFailed        500 while the model loads
           RunnerCrashed          the model's process died in mid-request (often a 400)
           VectorNotFinite        NaN or infinity
@@ -29,7 +30,7 @@
           TextTooLong            the text exceeds the context, or 413 from a proxy
           ModelNotFound          no such model there
           NotAnEndpoint          something else answers at this address
-          Unauthorized           401, 403
+          Unauthorized           401, 403, or no token is given for the endpoint
           CannotEmbed            501: the model has no embeddings
           RequestRejected        any other 4xx, and options of a wrong type
           ModelChanged           another model under the same name than at the start
@@ -181,6 +182,10 @@ class Overloaded(TransientError):
     """Report that the endpoint, or a proxy before it, is too busy."""
 
 
+class TokenUnavailable(TransientError):
+    """Report that whoever gives the token for the endpoint cannot be reached or is in trouble."""
+
+
 class ModelLoadFailed(TransientError):
     """Report that the model could not be loaded, perhaps for want of memory."""
 
@@ -232,7 +237,7 @@ class NotAnEndpoint(PermanentError):
 
 
 class Unauthorized(PermanentError):
-    """Report that the endpoint wants other credentials."""
+    """Report that the endpoint wants other credentials, or that there are none for it."""
 
 
 class CannotEmbed(PermanentError):

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from embed_pipeline import errors
-from embed_pipeline.auth import bearer_token
+from embed_pipeline.auth import Bearer
 from embed_pipeline.classify import classify
 from embed_pipeline.endpoint import Endpoint
 from embed_pipeline.masking import secrets_of, without
@@ -37,7 +37,7 @@ class Transport:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._token = bearer_token(endpoint.auth)
+        self._bearer = Bearer(endpoint.auth)
         self._http = httpx.Client(
             headers=endpoint.headers,
             timeout=httpx.Timeout(endpoint.timeouts.read, connect=endpoint.timeouts.connect),
@@ -57,7 +57,7 @@ class Transport:
     ) -> bytes:
         """Send one request and return the body of its answer.
 
-        A token that is refused is read anew, once.
+        A token that is refused is renewed, once.
 
         Args:
             method: "GET" or "POST".
@@ -67,27 +67,33 @@ class Transport:
             limit: Bytes the answer may have, decompressed.
 
         Raises:
-            EndpointError: There is no answer, or another status than 200.
+            EndpointError: There is no answer, another status than 200, or no token to send.
         """
-        used = self._token
+        token = self._bearer.current()
         try:
-            return self._send(method, path, body, seconds, limit)
+            return self._send(method, path, body, seconds, limit, token=token)
         except errors.Unauthorized as error:
             if error.status != 401:
                 raise
-            fresh = bearer_token(self._endpoint.auth)
-            if fresh == used:
+            fresh = self._bearer.renewed(token)
+            if fresh == token:
                 raise
-            self._token = fresh
-            return self._send(method, path, body, seconds, limit)
+            return self._send(method, path, body, seconds, limit, token=fresh)
 
     def _send(
-        self, method: str, path: str, body: bytes | None, seconds: float, limit: int
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        seconds: float,
+        limit: int,
+        *,
+        token: str | None,
     ) -> bytes:
         """Send one request; the answer is read with a deadline and a bound on its size."""
         headers = {"content-type": "application/json"} if body is not None else {}
-        if self._token:
-            headers["authorization"] = f"Bearer {self._token}"
+        if token:
+            headers["authorization"] = f"Bearer {token}"
         request = self.request(path, method)
         deadline = time.monotonic() + seconds
         timeout = httpx.Timeout(seconds, connect=self._endpoint.timeouts.connect)
@@ -102,16 +108,28 @@ class Transport:
         if response.status_code != 200:
             told = {name: self.masked(value) for name, value in response.headers.items()}
             body = self.masked(found.decode("utf-8", "replace")).encode()
-            raise classify(response.status_code, told, body, request)
+            raise _advised(classify(response.status_code, told, body, request), self._endpoint)
         return found
 
     def masked(self, text: str) -> str:
         """Return what a server says without the secrets it was sent."""
-        return without(secrets_of(self._endpoint, [self._token]), text)
+        return without(secrets_of(self._endpoint, self._bearer.secrets), text)
 
     def request(self, path: str, method: str = "POST") -> str:
         """Return method and address without secrets, to begin a message with."""
         return f"{method} {self._endpoint.masked_url}{path}"
+
+
+def _advised(error: errors.EndpointError, endpoint: Endpoint) -> errors.EndpointError:
+    """Say of an identity token that is refused what it was made for."""
+    audience = endpoint.auth.google_id_token if endpoint.auth else None
+    if audience is None or not isinstance(error, errors.Unauthorized):
+        return error
+    return errors.Unauthorized(
+        f"{error.message}; the identity token is for the audience {audience}: is it this service's "
+        "URL, and may the workers' service account invoke it?",
+        error.status,
+    )
 
 
 def _basic_auth(endpoint: Endpoint) -> httpx.BasicAuth | None:

@@ -96,9 +96,35 @@ def test_values_that_cannot_work_are_refused(values: dict[str, object]) -> None:
         Endpoint.model_validate(values)
 
 
-@pytest.mark.parametrize("values", [{}, {"env": "A", "file": "b"}])
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"env": "A", "file": "b"}, {"file": "b", "google_id_token": "https://a"}],
+)
 def test_a_token_has_one_origin(values: dict[str, str]) -> None:
-    with pytest.raises(ValidationError, match="name one of env and file"):
+    with pytest.raises(ValidationError, match="name one of env, file, google_id_token and secret"):
+        Auth.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    "name", ["projects/my-project-7/secrets/a_B-1", "projects/example.com:p/secrets/s/versions/12"]
+)
+def test_a_secret_is_named_as_google_names_it(name: str) -> None:
+    assert Auth(secret_manager=name).secret_manager == name
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"secret_manager": "my-secret"},
+        {"secret_manager": "projects/p/secrets/s/versions/"},
+        {"secret_manager": "projects/p/secrets/../s"},
+        {"secret_manager": "projects/p/secrets/s\n"},
+        {"google_id_token": ""},
+        {"google_id_token": "https://a b"},
+    ],
+)
+def test_names_google_does_not_give_are_refused(values: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="should match pattern"):
         Auth.model_validate(values)
 
 

@@ -283,7 +283,7 @@ def test_the_public_settings_are_json_without_secrets(file: Path) -> None:
     found = job.load(
         file,
         [
-            "job.endpoint.url=http://alice:secret@host:1",
+            "job.endpoint.url=http://alice:passw0rd@host:1",
             "job.endpoint.headers={X-Key: hidden, A: b}",
             "job.endpoint.auth={env: EMBED_TOKEN}",
         ],
@@ -291,8 +291,13 @@ def test_the_public_settings_are_json_without_secrets(file: Path) -> None:
     public = found.public()
     assert public["endpoint"]["url"] == "http://host:1"
     assert public["endpoint"]["headers"] == ["A", "X-Key"]
-    assert public["endpoint"]["auth"] == {"env": "EMBED_TOKEN", "file": None}
+    assert public["endpoint"]["auth"] == {
+        "env": "EMBED_TOKEN",
+        "file": None,
+        "google_id_token": None,
+        "secret_manager": None,
+    }
     for shown in (json.dumps(public), repr(found), str(found)):
-        assert "secret" not in shown
+        assert "passw0rd" not in shown
         assert "alice" not in shown
         assert "hidden" not in shown

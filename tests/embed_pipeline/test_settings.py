@@ -80,7 +80,9 @@ def test_a_missing_group_is_named() -> None:
 
 
 def test_our_own_messages_stand_as_they_are() -> None:
-    assert explained({"inner": {}, "auth": {}}) == ["job.yaml: auth: name one of env and file"]
+    assert explained({"inner": {}, "auth": {}}) == [
+        "job.yaml: auth: name one of env, file, google_id_token and secret_manager"
+    ]
 
 
 def test_values_are_not_shown() -> None:

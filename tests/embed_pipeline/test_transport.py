@@ -23,6 +23,7 @@ from embed_pipeline import errors
 from embed_pipeline.endpoint import Auth, Endpoint
 from embed_pipeline.transport import Transport, transport_error
 from tests.support.scripted import Reply, ScriptedEndpoint, embedded, error, rotating, scripted
+from tests.support.token_server import asked_here, token_server
 
 LIMIT = 4096
 
@@ -150,6 +151,23 @@ def test_the_same_token_is_not_tried_twice(endpoint: ScriptedEndpoint, tmp_path:
     ):
         ask(found)
     assert len(endpoint.requests) == 1
+
+
+def test_an_identity_token_that_is_refused_is_told_of_with_its_audience(
+    endpoint: ScriptedEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint.script = lambda _: error(403, "forbidden")
+    with token_server() as tokens:
+        asked_here(tokens, monkeypatch)
+        with (
+            transport(endpoint, auth=Auth(google_id_token="https://mine")) as found,
+            pytest.raises(
+                errors.Unauthorized, match=r"403 forbidden .*for the audience https://mi"
+            ),
+        ):
+            ask(found)
+        assert len(tokens.issued) == 1
+        assert endpoint.headers[0]["authorization"].removeprefix("Bearer ") in tokens.issued
 
 
 def test_a_token_that_cannot_be_read_is_an_error_at_once(tmp_path: Path) -> None:
