@@ -69,8 +69,8 @@ def checked(url: str) -> str:
         usable = False
     if not usable or "?" in url or "#" in url:
         raise ValueError(
-            f"'{masked(url)}' is not an address: use http://HOST:PORT, 'embedded' or 'auto'; "
-            "write special characters of a password as %XX"
+            f"'{masked(url)}' is not an address: use http://HOST:PORT, 'worker', 'embedded' or "
+            "'auto'; write special characters of a password as %XX"
         )
     return url.rstrip("/")
 

@@ -14,7 +14,7 @@ from embed_pipeline.endpoint import Endpoint, Retry, keep_alive_seconds
 from embed_pipeline.model_names import entry_of
 from embed_pipeline.reloads import Reloads
 from embed_pipeline.retrying import tried
-from embed_pipeline.transport import Transport
+from embed_pipeline.worker_transport import transport_to
 
 SHORTEST_READ = 30.0  # seconds to wait for an answer at least, however fast the endpoint was
 SLOWER_THAN_EXPECTED = 8.0  # times the expected duration, before an answer is given up
@@ -92,7 +92,7 @@ class Client:
         self._dimension: int | None = None
         self._seconds_per_char: float | None = None
         self._reloads = Reloads()
-        self._transport = Transport(endpoint)
+        self._transport = transport_to(endpoint)
 
     def close(self) -> None:
         """Close every connection."""

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,9 +11,12 @@ from embed_pipeline.settings import Settings
 
 AUTO = "auto"
 EMBEDDED = "embedded"
+WORKER = "worker"
 _GO_DURATION = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+
+_WORDS = (AUTO, EMBEDDED, WORKER)  # what stands for an address
 
 KeepAlive = int | float | str
 Positive = Annotated[float, Field(gt=0)]
@@ -98,14 +101,29 @@ class Auth(Settings):
         return self.env is not None or self.file is not None
 
 
+class Worker(Settings):
+    """Say what serves on each machine where `url` is `worker`."""
+
+    port: int = Field(default=11435, ge=1, le=65535, description="its port, on loopback")
+    server: Literal["auto", "embedded", "ollama"] = Field(
+        default="auto",
+        description="`ollama`: the binary on the machine's PATH, started with `serve`; `embedded`: "
+        "the embedded endpoint; `auto`: the first if the binary is there, else the second",
+    )
+    idle_minutes: Positive = Field(
+        default=10.0, description="it ends when nobody has asked it anything for so long"
+    )
+
+
 class Endpoint(Settings):
     """Name an endpoint, a model, and what every request to it carries."""
 
     url: str | list[str] = Field(
         default=AUTO,
         description="`auto`: the server OLLAMA_HOST (or localhost:11434) names if it has the "
-        "model, else the embedded endpoint; `embedded`; http://HOST:PORT; or a list of such "
-        "addresses, of servers with the very same model, which share the work",
+        "model, else the embedded endpoint; `embedded`; http://HOST:PORT; a list of such "
+        "addresses, of servers with the very same model, which share the work; or `worker`: an "
+        "endpoint on each machine that embeds, started there when it is needed",
     )
     model: str = Field(min_length=1, description="name of the model, as the endpoint knows it")
     dimensions: int | None = Field(
@@ -132,12 +150,15 @@ class Endpoint(Settings):
         default=None, description="PEM file of a certificate authority of one's own"
     )
     timeouts: Timeouts = Field(default_factory=Timeouts, description="waiting times, in seconds")
+    worker: Worker = Field(
+        default_factory=Worker, description="the endpoint on each machine, where url is `worker`"
+    )
 
     @field_validator("url")
     @classmethod
     def _known_url(cls, url: str | list[str]) -> str | list[str]:
         if isinstance(url, str):
-            return url if url in (AUTO, EMBEDDED) else address.checked(url)
+            return url if url in _WORDS else address.checked(url)
         urls = [address.checked(one) for one in url]
         if not urls or len(set(urls)) < len(urls):
             raise ValueError("a list of addresses names one at least, and none of them twice")
@@ -162,14 +183,22 @@ class Endpoint(Settings):
         keep_alive_seconds(value)
         return value
 
+    @model_validator(mode="after")
+    def _no_token_for_whoever_listens(self) -> "Endpoint":
+        if self.url == WORKER and self.auth is not None:
+            raise ValueError("auth is set, but with url 'worker' nobody asks for it: leave it out")
+        return self
+
     @property
     def urls(self) -> list[str]:
-        """Return every address, `auto` and `embedded` included."""
+        """Return every address as it is named: a word such as `worker` as that word."""
         return [self.url] if isinstance(self.url, str) else self.url
 
     @property
     def address(self) -> str:
-        """Return the address; the first one of several."""
+        """Return the address to connect to; the first one of several."""
+        if self.url == WORKER:
+            return f"http://127.0.0.1:{self.worker.port}"
         return self.urls[0]
 
     @property
@@ -180,7 +209,7 @@ class Endpoint(Settings):
     @property
     def masked_urls(self) -> str | list[str]:
         """Return `url` without secrets."""
-        masked = [url if url in (AUTO, EMBEDDED) else address.masked(url) for url in self.urls]
+        masked = [url if url in _WORDS else address.masked(url) for url in self.urls]
         return masked[0] if isinstance(self.url, str) else masked
 
     @property

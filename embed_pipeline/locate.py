@@ -10,9 +10,9 @@ from embed_pipeline.client import Client
 from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint, Retry
 from embed_pipeline.engine import find_version
 from embed_pipeline.identity import find_digest
+from embed_pipeline.model_names import is_embedded
 
 _log = logging.getLogger("embed_pipeline")
-EMBEDDED_MODELS = ("all-minilm", "all-minilm:latest", "all-minilm:22m", "all-minilm:l6-v2")
 
 
 def check_address(endpoint: Endpoint) -> None:
@@ -23,8 +23,9 @@ def check_address(endpoint: Endpoint) -> None:
     """
     if endpoint.address in (AUTO, EMBEDDED):
         raise errors.ConfigError(
-            f"endpoint.url is '{endpoint.url}', which workers cannot resolve: give an address, or "
-            "use `with embed_pipeline.locate.opened(endpoint) as endpoint:` around the pipeline"
+            f"endpoint.url is '{endpoint.url}', which workers cannot resolve: give an address or "
+            "'worker', or use `with embed_pipeline.locate.opened(endpoint) as endpoint:` around "
+            "the pipeline"
         )
 
 
@@ -33,7 +34,7 @@ def opened(endpoint: Endpoint) -> Iterator[Endpoint]:
     """Yield the endpoint with a concrete address; an embedded one runs until the end.
 
     `auto` means the server OLLAMA_HOST names (or localhost:11434) if it answers and has the model,
-    else the embedded endpoint.
+    else the embedded endpoint. `worker` stays as it is: each machine finds its own.
 
     Raises:
         ConfigError: The embedded endpoint is meant, but cannot serve the model or cannot start.
@@ -46,7 +47,7 @@ def opened(endpoint: Endpoint) -> Iterator[Endpoint]:
     elif endpoint.url != EMBEDDED:
         yield endpoint
         return
-    if endpoint.model.lower() not in EMBEDDED_MODELS:
+    if not is_embedded(endpoint.model):
         raise errors.ConfigError(_nobody_has(endpoint))
     from embed_pipeline.embedded.process import start_embedded  # noqa: PLC0415 (an extra)
 

@@ -3,6 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+EMBEDDED_MODELS = ("all-minilm", "all-minilm:latest", "all-minilm:22m", "all-minilm:l6-v2")
+
+
+def is_embedded(asked: str) -> bool:
+    """Tell whether a model is the one the embedded endpoint serves."""
+    return asked.lower() in EMBEDDED_MODELS
+
 
 def same_model(listed: object, asked: str) -> bool:
     """Tell whether an endpoint's name for a model is the one asked for.

@@ -15,6 +15,7 @@ from embed_pipeline.batch_checks import LEAST_COSINE
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import EMBEDDED, Endpoint, Retry
 from embed_pipeline.engine import kind_of
+from embed_pipeline.model_names import is_embedded
 from embed_pipeline.verdict import Case, Verdict
 
 REFERENCE = "vectors as published"
@@ -81,7 +82,7 @@ def against_embedded(
     Raises:
         EndpointError: One of the two does not answer.
     """
-    if kind_of(version) == EMBEDDED or endpoint.model.lower() not in locate.EMBEDDED_MODELS:
+    if kind_of(version) == EMBEDDED or not is_embedded(endpoint.model):
         return []
     own = Endpoint(url=EMBEDDED, model=endpoint.model, dimensions=endpoint.dimensions)
     try:

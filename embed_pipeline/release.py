@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from embed_pipeline import address, errors, last_use
-from embed_pipeline.endpoint import AUTO, EMBEDDED, Endpoint, keep_alive_seconds
+from embed_pipeline.endpoint import AUTO, EMBEDDED, WORKER, Endpoint, keep_alive_seconds
 from embed_pipeline.model_names import same_model
 from embed_pipeline.transport import Transport
 
@@ -53,13 +53,17 @@ def released_after(endpoints: Sequence[Endpoint]) -> Iterator[None]:
 
 
 def outliving(asked: Endpoint, found: Endpoint) -> list[Endpoint]:
-    """Return the addresses of servers that go on after the job: not of an embedded one of its own.
+    """Return the addresses of servers that go on after the job for their keep_alive.
+
+    An embedded one of the job's own ends with it; one of `worker` by itself, with its model.
 
     Args:
         asked: The endpoint as the job's file names it.
         found: The same, with concrete addresses: what `locate.opened` has made of it.
     """
-    own = asked.url == EMBEDDED or (asked.url == AUTO and found.url != address.from_environment())
+    own = asked.url in (EMBEDDED, WORKER) or (
+        asked.url == AUTO and found.url != address.from_environment()
+    )
     return [] if own else found.each
 
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from embed_pipeline import errors
+from embed_pipeline.address import masked
 from embed_pipeline.auth import Bearer
 from embed_pipeline.classify import classify
 from embed_pipeline.endpoint import Endpoint
@@ -97,7 +98,7 @@ class Transport:
         request = self.request(path, method)
         deadline = time.monotonic() + seconds
         timeout = httpx.Timeout(seconds, connect=self._endpoint.timeouts.connect)
-        url = self._endpoint.masked_url + path  # httpx logs it; the password is in `auth`
+        url = masked(self._endpoint.address) + path  # httpx logs it; the password is in `auth`
         with (
             _transport_errors(request),
             self._http.stream(

@@ -20,7 +20,10 @@ DEFAULT_MODEL = "all-minilm"
 SHOWN_VALUES = 6
 
 url_option = click.option(
-    "--url", default=AUTO, show_default=True, help="Address of the endpoint, `embedded` or `auto`."
+    "--url",
+    default=AUTO,
+    show_default=True,
+    help="Address of the endpoint, `worker`, `embedded` or `auto`.",
 )
 model_option = click.option(
     "--model", default=DEFAULT_MODEL, show_default=True, help="Name of the model."

@@ -79,7 +79,7 @@ def run_job(
     if not local and job.endpoint.url in (AUTO, EMBEDDED):
         raise errors.ConfigError(
             f"endpoint.url is '{job.endpoint.url}', which workers of {runner_name(options)} cannot "
-            "resolve: set it to the address of a server they can reach"
+            "resolve: set it to 'worker', or to the address of a server they can reach"
         )
     ownership.check_free(job.output)
     files = corpus.find_files(job.corpus)

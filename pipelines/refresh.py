@@ -138,7 +138,7 @@ def refresh_store(
     if not local and job.endpoint.url == EMBEDDED:
         raise errors.ConfigError(
             f"endpoint.url is '{EMBEDDED}', which workers of {runner_name(options)} cannot "
-            "resolve: set it to the address of a server they can reach"
+            "resolve: set it to 'worker', or to the address of a server they can reach"
         )
     store = Store(job.output.path)
     adopt.refuse_dataset(store.path)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -47,6 +48,16 @@ class EmbeddedProcess:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def ended(self, seconds: float) -> bool:
+        """Wait so long for the process to end; tell whether it has."""
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(seconds)
+        return self._child.returncode is not None
+
+    def kill(self) -> None:
+        """End the process at once; `close` is still to be called."""
+        self._child.kill()
 
     def close(self) -> None:
         """End the process and wait for it; a second call does nothing."""

@@ -79,7 +79,7 @@ def test_a_base_url_loses_only_its_last_slash(url: str, base: str) -> None:
     ],
 )
 def test_what_is_no_base_url_is_refused_with_the_cure(url: str) -> None:
-    with pytest.raises(ValueError, match=r"use http://HOST:PORT, 'embedded' or 'auto'"):
+    with pytest.raises(ValueError, match=r"use http://HOST:PORT, 'worker', 'embedded' or 'auto'"):
         address.checked(url)
 
 

@@ -229,3 +229,22 @@ def test_nothing_stalls_for_longer_than_a_quarter_of_an_hour_unless_that_is_set(
     assert Retry().stalled_seconds == 900.0
     with pytest.raises(ValidationError):
         Retry(stalled_seconds=0)
+
+
+def test_worker_is_a_word_to_the_reader_and_an_address_to_the_client() -> None:
+    endpoint = Endpoint.model_validate({"url": "worker", "model": "m", "worker": {"port": 12000}})
+    assert endpoint.address == "http://127.0.0.1:12000"
+    assert endpoint.masked_url == endpoint.masked_urls == "worker"
+    assert endpoint.urls == ["worker"]
+    assert endpoint.each == [endpoint]
+    assert "url='worker'" in repr(endpoint)
+
+
+def test_worker_is_not_one_of_several_addresses() -> None:
+    with pytest.raises(ValidationError, match="is not an address"):
+        Endpoint(url=["worker", "http://127.0.0.1:1"], model="m")
+
+
+def test_worker_takes_no_token() -> None:
+    with pytest.raises(ValidationError, match="with url 'worker' nobody asks for it"):
+        Endpoint(url="worker", model="m", auth=Auth(env="TOKEN"))

@@ -111,3 +111,17 @@ def test_auto_passes_over_a_server_that_breaks_every_connection(
         ):
             pass
         breaking.join()
+
+
+@pytest.mark.parametrize("url", ["worker", "http://127.0.0.1:1", ["http://127.0.0.1:1"]])
+def test_workers_can_resolve_addresses_and_worker(url: str | list[str]) -> None:
+    endpoint = Endpoint(url=url, model="m")
+    locate.check_address(endpoint)
+    with locate.opened(endpoint) as found:
+        assert found is endpoint
+
+
+@pytest.mark.parametrize("url", ["auto", "embedded"])
+def test_workers_cannot_resolve_what_only_a_launcher_can(url: str) -> None:
+    with pytest.raises(errors.ConfigError, match="give an address or 'worker', or use"):
+        locate.check_address(Endpoint(url=url, model="m"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from embed_pipeline.model_names import entry_of, names_of, same_model
+from embed_pipeline.model_names import entry_of, is_embedded, names_of, same_model
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,9 @@ def test_an_answer_of_another_shape_lists_nothing(answer: dict[str, object]) -> 
 
 def test_all_names_are_told() -> None:
     assert names_of(LISTED) == ["other:latest", "all-minilm:latest"]
+
+
+def test_the_embedded_model_has_several_names() -> None:
+    assert is_embedded("all-minilm")
+    assert is_embedded("All-MiniLM:22m")
+    assert not is_embedded("all-minilm:33m")

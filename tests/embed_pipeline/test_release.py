@@ -214,3 +214,8 @@ def test_the_server_that_auto_found_goes_on_after_the_job(monkeypatch: pytest.Mo
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     found = Endpoint(url="http://127.0.0.1:9", model="all-minilm")
     assert outliving(Endpoint(model="all-minilm"), found) == [found]
+
+
+def test_the_endpoint_of_the_machine_ends_by_itself() -> None:
+    endpoint = Endpoint(url="worker", model="all-minilm")
+    assert outliving(endpoint, endpoint) == []

@@ -44,6 +44,13 @@ def test_it_answers_once_started_and_ends_when_closed() -> None:
     process.close()  # once more is harmless
 
 
+def test_killed_it_has_ended() -> None:
+    with start_embedded() as process:
+        assert not process.ended(0)
+        process.kill()
+        assert process.ended(30)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_it_ends_when_its_parent_is_killed(number: signal.Signals) -> None:
     with subprocess.Popen(
