@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(
     r'^__version__ = "(.+)"$', (HERE / "embed_pipeline/__init__.py").read_text(), re.MULTILINE
 )
+BEAM_YAML = ["apache-beam[yaml]"]
 EMBEDDED = ["onnxruntime>=1.18", "onnx>=1.16", "starlette>=0.40", "uvicorn>=0.30"]
 
 setup(
@@ -52,7 +53,9 @@ setup(
     extras_require={
         "embedded": EMBEDDED,
         "gcp": ["apache-beam[gcp]>=2.77,<3"],
+        "yaml": BEAM_YAML,
         "dev": [
+            *BEAM_YAML,
             *EMBEDDED,
             "build>=1.2",
             "coverage>=7.5",
@@ -67,6 +70,7 @@ setup(
             "prometheus-client>=0.20",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "qdrant-client>=1.9",
             "ruff>=0.6",
             "setuptools>=77",
             "types-PyYAML",

@@ -16,11 +16,12 @@ def as_document(element: Any) -> Document:
     """Return the document an element of a PCollection stands for.
 
     Args:
-        element: A Document; a string (its id is the sha256 of source "" and text); or a mapping, a
+        element: A Document; a string (its id is the sha256 of source "" and text); a mapping, a
             named tuple or a `beam.Row` with the fields text and id, whose other fields are its
-            attributes.
+            attributes; or an item of `apache_beam.ml.rag`, whose metadata and index are.
 
     Raises:
+        BadAttribute: An item's metadata have a name that the item itself has.
         MissingField: There is no text or no id.
         WrongType: The element, its text or its id has no such type.
     """
@@ -60,10 +61,24 @@ def _fields(element: Any) -> dict[str, Any]:
         return dict(element)
     if hasattr(element, "_asdict"):  # a named tuple, and beam.Row
         return dict(element._asdict())
+    if hasattr(element, "metadata") and hasattr(element, "content"):
+        return _item_fields(element)
     raise errors.WrongType(
         f"an element of type {type(element).__name__} is no document: "
         "use Document, str, a mapping or a Row with text and id"
     )
+
+
+def _item_fields(item: Any) -> dict[str, Any]:
+    """Return the fields of an item of `apache_beam.ml.rag`, which is told by its own fields."""
+    own = {"id": item.id, "text": item.content.text, "index": item.index}
+    twice = sorted(own.keys() & item.metadata.keys())
+    if twice:
+        raise errors.BadAttribute(
+            f"an item's metadata have {', '.join(twice)}, which is also a field of its own: rename "
+            "it there"
+        )
+    return {**item.metadata, **own}
 
 
 def refusal(document: Document) -> errors.DocumentError | None:

@@ -40,7 +40,7 @@ class Template(NamedTuple):
                 raise MissingField(
                     f"field {name!r} of the text's template is "
                     f"{'null' if name in values else 'missing'}; fill it in, or leave it out of "
-                    "corpus.text"
+                    "the template"
                 )
             if isinstance(value, bool) or not isinstance(value, str | int | float):
                 raise WrongType(

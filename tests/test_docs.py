@@ -32,6 +32,7 @@ ERRORS = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
 # Blocks of the README that are not run here, by a word of theirs, each with the reason.
 NOT_RUN = {
     "make demo": "sets up an environment and runs this very test",
+    "apache_beam.yaml.main": "reads other files; tests/transforms/test_yaml.py runs both",
     "embed-pipeline serve": "serves until it is stopped; has tests of its own, as fetch has",
 }
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -14,6 +14,7 @@ from embed_pipeline.commit import Target
 from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.parts import PartFile, RowWriter
 from embed_pipeline.records import Embedded, Failed
+from embed_pipeline.transforms.lineage import apart
 
 FAILED = "failed"
 
@@ -112,22 +113,9 @@ class WriteFailed(beam.PTransform):
             one
             | f"Into one window {number}" >> InGlobalWindow()
             | f"Write {number}" >> beam.ParDo(WriteFailures(self._target))
-            for number, one in enumerate(_apart(failed))
+            for number, one in enumerate(apart(failed))
         ]
         return parts | "All parts" >> beam.Flatten()
-
-
-def _apart(elements: PCollection) -> list[PCollection]:
-    """Return the PCollections that were flattened into one."""
-    found, waiting = [], [elements]
-    while waiting:
-        one = waiting.pop()
-        made_by = one.producer
-        if made_by is not None and isinstance(made_by.transform, beam.Flatten):
-            waiting += made_by.inputs
-        else:
-            found.append(one)
-    return found
 
 
 class InGlobalWindow(beam.PTransform):

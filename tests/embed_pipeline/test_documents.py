@@ -178,3 +178,29 @@ def test_attributes_of_a_failure_are_json(
 
 def test_no_attributes_are_none() -> None:
     assert attributes_json({}) is None
+
+
+class Content(NamedTuple):
+    text: str | None
+
+
+class Item:
+    """Have the fields of an `apache_beam.ml.rag` item."""
+
+    def __init__(self, text: str | None, metadata: dict[str, Any] | None = None) -> None:
+        self.id, self.index, self.metadata = "a", 2, metadata or {}
+        self.content = Content(text)
+
+
+def test_an_item_is_a_document_with_its_metadata_and_index_as_attributes() -> None:
+    assert as_document(Item("t", {"topic": "x"})) == Document("a", "t", {"topic": "x", "index": 2})
+
+
+def test_an_item_without_a_text_is_refused() -> None:
+    with pytest.raises(errors.MissingField, match="no text"):
+        as_document(Item(None))
+
+
+def test_an_item_whose_metadata_hide_its_own_fields_is_refused() -> None:
+    with pytest.raises(errors.BadAttribute, match="an item's metadata have id, text, which"):
+        as_document(Item("t", {"id": "b", "text": "u"}))
