@@ -5,8 +5,15 @@ BIN = $(VENV)/bin
 SETUP = $(VENV)/.set-up
 AIRFLOW_VENV ?= .venv-airflow
 AIRFLOW_SETUP = $(AIRFLOW_VENV)/.set-up
+DATAFLOW_VENV ?= .venv-dataflow
+DATAFLOW_SETUP = $(DATAFLOW_VENV)/.set-up
+BOOT = .dataflow/container
+LOWEST_VENV ?= .venv-lowest-beam
+LOWEST_SETUP = $(LOWEST_VENV)/.set-up
+BEAM = $(shell sed -n 's/^apache-beam==\([0-9.]*\).*/\1/p' requirements.lock)
+LOWEST_BEAM = $(shell sed -n 's/.*"apache-beam>=\([0-9.]*\),.*/\1/p' setup.py)
 
-.PHONY: setup demo test check bench soak live airflow lock build
+.PHONY: setup demo test check bench soak live airflow beams dataflow flex-template lock build
 
 setup: $(SETUP)
 
@@ -50,9 +57,36 @@ $(AIRFLOW_SETUP): deploy/airflow/requirements.txt
 	$(AIRFLOW_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
+beams: $(LOWEST_SETUP)  ## the tests of the transforms, on the lowest Beam of setup.py
+	$(LOWEST_VENV)/bin/python -m pytest tests/transforms tests/pipelines/test_embed_corpus.py tests/pipelines/test_options.py
+
+$(LOWEST_SETUP): setup.py
+	$(PYTHON) -m venv $(LOWEST_VENV)
+	$(LOWEST_VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile 'apache-beam==$(LOWEST_BEAM).*' \
+	    --editable '.[embedded]' 'hypothesis>=6.100' 'moto[server]>=5' 'duckdb>=1.1' 'pandas>=2.2' 'polars>=1.5' 'pytest>=8' 'pytest-timeout>=2.3'
+	touch $@
+
+dataflow: $(DATAFLOW_SETUP) $(BOOT)  ## what Dataflow is given, as far as that is known without it; needs Go
+	$(DATAFLOW_VENV)/bin/python -m pytest tests/dataflow --dataflow
+
+# It has the packages of .venv by a path file, and those beside them that only Dataflow needs.
+$(DATAFLOW_SETUP): requirements.lock setup.py | setup
+	$(PYTHON) -m venv $(DATAFLOW_VENV)
+	$(DATAFLOW_VENV)/bin/python -c 'import sys, sysconfig; print(sys.argv[1], file=open(sysconfig.get_path("purelib") + "/lock.pth", "w"))' \
+	    $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	$(DATAFLOW_VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile 'apache-beam[gcp]==$(BEAM)' 'setuptools>=77'
+	touch $@
+
+$(BOOT): requirements.lock
+	GOBIN=$(abspath $(@D)) go install github.com/apache/beam/sdks/v2/python/container@v$(BEAM)
+	touch $@
+
+flex-template: setup  ## deploy/dataflow/metadata.json, from the settings
+	$(BIN)/python -m embed_pipeline.pipelines.flex_template > deploy/dataflow/metadata.json
+
 build: setup  ## the sdist and the wheel
 	$(BIN)/python -m build --no-isolation
 
 lock: setup  ## pin every dependency anew (needs uv)
-	uv pip compile --quiet setup.py --all-extras --universal --python-version 3.11 \
+	uv pip compile --quiet setup.py --extra dev --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --output-file requirements.lock

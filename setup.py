@@ -36,7 +36,7 @@ setup(
     package_dir=PACKAGES,
     package_data={"embed_pipeline": ["py.typed"]},
     install_requires=[
-        "apache-beam>=2.77,<3",
+        "apache-beam>=2.72,<3",
         "click>=8.1",
         "httpx>=0.27,<1",
         "numpy>=1.26",
@@ -52,7 +52,7 @@ setup(
     ],
     extras_require={
         "embedded": EMBEDDED,
-        "gcp": ["apache-beam[gcp]>=2.77,<3"],
+        "gcp": ["apache-beam[gcp]"],
         "yaml": BEAM_YAML,
         "dev": [
             *BEAM_YAML,

@@ -5,6 +5,7 @@ import gc
 import logging
 import re
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from embed_pipeline import errors, interrupt, resume
-from embed_pipeline.pipelines.options import DEFAULT_RUNNER, runner_name
+from embed_pipeline.pipelines import remote
+from embed_pipeline.pipelines.options import DEFAULT_RUNNER, LOCAL_RUNNERS, runner_name
 from embed_pipeline.pipelines.worker_watch import watching_workers
 from embed_pipeline.staging import Run
 
@@ -44,13 +46,19 @@ class Attempt(NamedTuple):
         )
 
 
-def execute(pipeline: beam.Pipeline, attempt: Attempt, max_seconds: float | None = None) -> None:
+def execute(
+    pipeline: beam.Pipeline,
+    attempt: Attempt,
+    max_seconds: float | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
     """Run a pipeline to its end; errors of ours come out as they went in.
 
     Args:
         pipeline: The pipeline.
         attempt: What tells what is kept.
         max_seconds: How long it may take; then it is stopped as by a signal, with TimeIsUp.
+        say: Where to tell which job it is, where it runs elsewhere.
     """
     interrupt.clear()
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # its tracebacks; we tell better
@@ -61,7 +69,12 @@ def execute(pipeline: beam.Pipeline, attempt: Attempt, max_seconds: float | None
     ):
         gc.freeze()  # Beam's imports are 180,000 objects, looked through again and again
         try:
-            pipeline.run().wait_until_finish()
+            if runner_name(pipeline.options) in LOCAL_RUNNERS:
+                pipeline.run().wait_until_finish()
+            else:
+                remote.run(pipeline, say)
+        except remote.GoesOn:
+            raise
         except (Exception, KeyboardInterrupt) as error:
             watch.ending = True
             if watch.died is not None:
@@ -142,8 +155,9 @@ def told(error: BaseException) -> errors.EmbedPipelineError:
     failed = _OS_ERROR.search(message)
     if failed:
         return _disk_error(failed[1])
-    last = message.strip().splitlines()[-1:] or [type(error).__name__]
-    return errors.EmbedPipelineError(f"the pipeline failed: {last[0]}")
+    lines = [line for line in message.strip().splitlines() if line != "None"]
+    last = lines[-1] if lines else type(error).__name__  # Dataflow ends with None if it knows none
+    return errors.EmbedPipelineError(f"the pipeline failed: {last}")
 
 
 def _disk_error(message: str) -> errors.DatasetError:

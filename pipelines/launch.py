@@ -38,6 +38,7 @@ from embed_pipeline.pipelines.options import (
     runner_name,
 )
 from embed_pipeline.pipelines.preflight import preflight
+from embed_pipeline.pipelines.remote import new_pipeline
 from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.progress import running
 from embed_pipeline.provenance import provenance
@@ -56,6 +57,7 @@ def run_job(
     *,
     dry_run: bool = False,
     fresh: bool = False,
+    wait: bool = True,
 ) -> int:
     """Run a job; return the exit code.
 
@@ -65,6 +67,7 @@ def run_job(
         terminal: Where to tell of it.
         dry_run: Check the settings and build the pipeline, but read, ask and write nothing.
         fresh: Embed everything, whatever earlier runs of the job have left.
+        wait: Whether to wait for its end; where a job runs elsewhere it need not be.
 
     Raises:
         EmbedPipelineError: Nothing was published; its `exit_code` is to be returned.
@@ -98,7 +101,7 @@ def run_job(
             update={"endpoint": endpoint, "corpus": job.corpus.with_types(scan.types)}
         )
         found = _Found(files, scan, digest)
-        return _run(job, options, found, terminal, fresh=fresh)
+        return _run(job, options, found, terminal, fresh=fresh, wait=wait)
 
 
 class _Found(NamedTuple):
@@ -128,10 +131,16 @@ def warn_of_prefixes(job: Job, terminal: Terminal) -> None:
 
 
 def _run(
-    job: Job, options: PipelineOptions, found: _Found, terminal: Terminal, *, fresh: bool
+    job: Job,
+    options: PipelineOptions,
+    found: _Found,
+    terminal: Terminal,
+    *,
+    fresh: bool,
+    wait: bool,
 ) -> int:
     """Run the pipeline and report."""
-    pipeline = beam.Pipeline(options=options)
+    pipeline = new_pipeline(options)
     described = embed_corpus.described(job, found.files)
     kept_parts = None if fresh else kept.find_kept(job.output.path, described, found.digest)
     reused = None
@@ -146,10 +155,15 @@ def _run(
             resume.counted(run, reused)
         expected = forecast.expected(job.output.path, described, found.digest)
         embed_corpus.build(pipeline, job, run, found.files, expected, reused=reused)
+    if not wait:
+        pipeline.run()
+        terminal.say(f"run {run.run_id} is made; it ends with {run.manifest}")
+        return PUBLISHED
     began = time.monotonic()
     total = None if job.chunks else found.scan.documents  # of pieces, nobody knows the number
     with terminal.watching(run, total, exact=found.scan.exact):
-        execute(pipeline, Attempt(run, reused.rows if reused else 0, found.digest != ""))
+        attempt = Attempt(run, reused.rows if reused else 0, found.digest != "")
+        execute(pipeline, attempt, say=terminal.say)
     manifest = read_manifest(job.output.path)
     too_many = manifest.counts.too_many_failed(job.output.max_failed_fraction)
     terminal.summarize(job.output.path, manifest, time.monotonic() - began, too_many=too_many)

@@ -42,6 +42,13 @@ def beam_options(section: dict[str, Any], flags: Sequence[str]) -> PipelineOptio
     return options
 
 
+def split_known(flags: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the flags that are Beam's, and the others."""
+    known = _parser().known()
+    ours = [flag for flag in flags if flag.removeprefix("--").partition("=")[0] in known]
+    return ours, [flag for flag in flags if flag not in ours]
+
+
 def _check_runner(name: str) -> None:
     """Refuse a runner's name Beam does not know; a qualified one may be anybody's."""
     known = StandardOptions.KNOWN_RUNNER_NAMES

@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from embed_pipeline import (
@@ -37,6 +36,7 @@ from embed_pipeline.pipelines.execution import Attempt, execute
 from embed_pipeline.pipelines.launch import warn_of_prefixes
 from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
 from embed_pipeline.pipelines.preflight import loaded_context, preflight
+from embed_pipeline.pipelines.remote import new_pipeline
 from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.scan import Scan, infer
 from embed_pipeline.schema import OP
@@ -311,12 +311,13 @@ def _run(job: Job, night: _Night, reuse: _Reuse) -> Refresh:
         notes=tuple(notes),
     )
     way = refresh_corpus.Way(found.files, compared, _gate(job, found, wishes, reuse), what)
-    pipeline = beam.Pipeline(options=options)
+    pipeline = new_pipeline(options)
     unfinished.begin(run, job, reembed=wishes.reembed)
     refresh_corpus.build(pipeline, job, way)
     before = sum(reuse.left.rows.values())
     with terminal.watching(run, found.documents, exact=found.exact):
-        execute(pipeline, Attempt(run, before, known=True), _time_left(wishes, began))
+        attempt = Attempt(run, before, known=True)
+        execute(pipeline, attempt, _time_left(wishes, began), terminal.say)
     return store.done(what.run_id, what.number)
 
 

@@ -24,7 +24,7 @@ from embed_pipeline.recount import contradicted
 from embed_pipeline.staging import Run
 
 BAR_SECONDS = 0.5  # between two looks at the progress files, on a terminal
-LINE_SECONDS = 10.0  # between two lines, elsewhere
+LINE_SECONDS = 10.0  # between two lines, elsewhere, and between two looks at an object store
 RECENT_SECONDS = 30.0  # over which the recent rate is taken
 
 
@@ -116,16 +116,17 @@ class Terminal:
             thread.join()
 
     def _bar(self, run: Run, rates: "Rates", ended: threading.Event) -> None:
+        pause = BAR_SECONDS if files.rename_is_cheap(run.path) else LINE_SECONDS
         with Live(console=self._console, transient=True, refresh_per_second=4) as live:
             while True:
-                rates.update(read_progress(run))
+                _look(run, rates)
                 live.update(rates.table())
-                if ended.wait(BAR_SECONDS):
+                if ended.wait(pause):
                     return
 
     def _lines(self, run: Run, rates: "Rates", ended: threading.Event) -> None:
         while not ended.wait(LINE_SECONDS):
-            rates.update(read_progress(run))
+            _look(run, rates)
             self._console.print(rates.line())
 
     def summarize(
@@ -320,6 +321,12 @@ class Rates:
         )
         grid.add_row(bar, self.line())
         return grid
+
+
+def _look(run: Run, rates: Rates) -> None:
+    """Look how far a run is; an object store that does not answer is asked again next time."""
+    with suppress(OSError):
+        rates.update(read_progress(run))
 
 
 def _duration(seconds: float) -> str:

@@ -15,6 +15,7 @@ settings.load_profile("unhurried")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--live", action="store_true", help="also test the server of OLLAMA_HOST")
+    parser.addoption("--dataflow", action="store_true", help="also test what Dataflow does")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -22,6 +23,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         skip = pytest.mark.skip(reason="needs a real server: set OLLAMA_HOST and run `make live`")
         for item in items:
             if item.get_closest_marker("live"):
+                item.add_marker(skip)
+    if not config.getoption("--dataflow"):
+        skip = pytest.mark.skip(reason="needs apache-beam[gcp] and Go: run `make dataflow`")
+        for item in items:
+            if item.get_closest_marker("dataflow"):
                 item.add_marker(skip)
 
 
