@@ -10,8 +10,10 @@ from benchmarks import (
     readme,
     refresh,
     server_bound,
+    shuffle,
     token_counting,
     token_truth,
+    two_workers,
 )
 
 for benchmark in (
@@ -20,6 +22,8 @@ for benchmark in (
     server_bound,
     embedded_rate,
     memory,
+    shuffle,
+    two_workers,
     token_counting,
     grouping,
     token_truth,

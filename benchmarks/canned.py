@@ -1,10 +1,11 @@
-"""A canned endpoint for benchmarks: answers at once, or serves one request at a time.
+"""A canned endpoint for benchmarks: answers at once, or serves so many requests at a time.
 
-    python -m benchmarks.canned [--ms-per-text 1.0] [--counting]
+    python -m benchmarks.canned [--ms-per-text 1.0] [--parallel 1] [--counting]
 
 It listens on a free loopback port, prints it, and ends when its standard input closes. Vectors are
 random but well-formed (384 values, unit length), and each text has its own. `GET /busy` tells the
-seconds it spent serving, `GET /texts` how many texts that begin with "Document" it was sent.
+seconds it spent serving, `GET /texts` how many texts that begin with "Document" it was sent, and in
+how many seconds from the first of these requests to the last answer.
 With `--counting` it tells the vocabulary of all-minilm, and counts tokens with it; else 12 a text.
 """
 
@@ -13,6 +14,7 @@ import asyncio
 import math
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +46,8 @@ class Canned(asyncio.Protocol):
     seconds_per_text = 0.0
     busy = 0.0
     documents = 0
-    turn: asyncio.Lock
+    first = last = 0.0
+    turn: asyncio.Semaphore
     tokenizer: TextTokenizer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -73,6 +76,7 @@ class Canned(asyncio.Protocol):
         texts = orjson.loads(body)["input"]
         count = len(texts)
         if texts and texts[0].startswith("Document"):  # requests of a corpus are of nothing else
+            Canned.first = Canned.first or time.monotonic()
             Canned.documents += count
         answer = self._embedded(texts, self._tokens(texts))
         if self.seconds_per_text and count:
@@ -81,12 +85,13 @@ class Canned(asyncio.Protocol):
             self._send(answer)
 
     async def _serve(self, count: int, answer: bytes) -> None:
-        """Serve one request at a time, each for as long as its texts take."""
+        """Serve so many requests at a time, each for as long as its texts take."""
         loop = asyncio.get_running_loop()
         async with Canned.turn:
             began = loop.time()
             await asyncio.sleep(self.seconds_per_text * count)
             Canned.busy += loop.time() - began
+            Canned.last = time.monotonic()
         self._send(answer)
 
     def _tokens(self, texts: list[str]) -> int:
@@ -114,7 +119,7 @@ class Canned(asyncio.Protocol):
             b"/api/tags": {"models": [entry]},
             b"/api/ps": {"models": [entry]},
             b"/busy": {"seconds": Canned.busy},
-            b"/texts": {"texts": Canned.documents},
+            b"/texts": {"texts": Canned.documents, "seconds": Canned.last - Canned.first},
         }
         if self.tokenizer is not None:
             known[b"/api/show"] = {"model_info": model_info(self.tokenizer)}
@@ -138,11 +143,11 @@ def model_info(tokenizer: TextTokenizer) -> dict[str, Any]:
     }
 
 
-async def serve(ms_per_text: float, *, counting: bool) -> None:
+async def serve(ms_per_text: float, parallel: int, *, counting: bool) -> None:
     """Serve until standard input closes."""
     Canned.seconds_per_text = ms_per_text / 1000
     Canned.tokenizer = TextTokenizer(prepare().weights.tokenizer) if counting else None
-    Canned.turn = asyncio.Lock()
+    Canned.turn = asyncio.Semaphore(parallel)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Canned, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -151,10 +156,10 @@ async def serve(ms_per_text: float, *, counting: bool) -> None:
 
 
 @contextmanager
-def canned(ms_per_text: float = 0.0, *, counting: bool = False) -> Iterator[str]:
+def canned(ms_per_text: float = 0.0, *, parallel: int = 1, counting: bool = False) -> Iterator[str]:
     """Run a canned endpoint in a process of its own; yield its address."""
     command = [sys.executable, "-m", "benchmarks.canned", "--ms-per-text", str(ms_per_text)]
-    command += ["--counting"] * counting
+    command += ["--parallel", str(parallel), *["--counting"] * counting]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -167,6 +172,7 @@ def canned(ms_per_text: float = 0.0, *, counting: bool = False) -> Iterator[str]
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--ms-per-text", type=float, default=0.0)
+    parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--counting", action="store_true")
     asked = parser.parse_args()
-    asyncio.run(serve(asked.ms_per_text, counting=asked.counting))
+    asyncio.run(serve(asked.ms_per_text, asked.parallel, counting=asked.counting))

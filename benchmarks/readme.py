@@ -50,6 +50,7 @@ def measured() -> str:
             f"{rate['short']['HTTP / engine']:.2f} x and {rate['long']['HTTP / engine']:.2f} x",
         ),
         ("peak memory of a run", f"{peaks} rows: {memory['large / small']:.2f} x"),
+        *_spread_rows(),
         (
             "embedded endpoint's distance to the published example of its model",
             f"{fidelity['largest difference']:.0e} at most; token counts {counts}",
@@ -99,6 +100,26 @@ def _token_rows() -> list[tuple[str, str]]:
                 f"`verified`; manifest and server are {truth['tokens apart']} tokens apart, of "
                 f"{truth['tokens the server counted']:,}"
             ),
+        ),
+    ]
+
+
+def _spread_rows() -> list[tuple[str, str]]:
+    """Return the table's rows about several workers."""
+    shuffle, two = _result("shuffle"), _result("two_workers")
+    ways = ("ours", "pickled", "python floats")
+    return [
+        (
+            "a row of 384 values that crosses a shuffle (no row of a run does)",
+            "; ".join(
+                f"{way}: {shuffle[way]['bytes a row']:,.0f} bytes, "
+                f"{shuffle[way]['CPU us a row']:.0f} µs CPU"
+                for way in ways
+            ),
+        ),
+        (
+            "two worker processes beside one, the server not the limit",
+            f"{two['two']:,.0f} texts/s, {two['one']:,.0f} with one: {two['two / one']:.2f} x",
         ),
     ]
 

@@ -12,7 +12,7 @@ from embed_pipeline.attributes import AttributeTypes
 from embed_pipeline.duplicates import find_duplicates
 from embed_pipeline.errors import InterruptedJobError, NothingSucceeds, RefusedError
 from embed_pipeline.locations import name, parse
-from embed_pipeline.manifest import DataFile, Manifest
+from embed_pipeline.manifest import DataFile, Manifest, read_manifest
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import clean_up, is_part
 from embed_pipeline.packing import packed
@@ -143,11 +143,17 @@ def _row_groups(part: PartFile, dropped: set[int]) -> Iterable[pa.Table]:
 def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manifest:
     """Make merged files and failures the dataset; the manifest is written last.
 
+    A runner may run a bundle again that has ended well: what the run has published stays.
+
     Raises:
         DatasetError: Rows and failures are not as many as the documents that came in; nothing is
             published, the parts are kept.
         RefusedError: Another run has published there meanwhile, and `on_exists` is "error".
     """
+    if files.exists(target.run.manifest):
+        published = read_manifest(target.run.path)
+        if published.run_id == target.run.run_id:
+            return published
     ordered = sorted(merged, key=lambda one: one.number)
     failures = sorted(written.failures, key=lambda part: part.path)
     failed = failure_parts.merged(target.run, failures)

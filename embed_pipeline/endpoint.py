@@ -249,6 +249,12 @@ class Batching(Settings):
         description="requests under way at once, per address and process; fewer for a while where "
         "a server is too busy",
     )
+    max_at_address: int = Field(
+        default=16,
+        ge=1,
+        description="requests under way at once at one address, from all workers and processes "
+        "together; a job that could have more is refused before it runs",
+    )
 
 
 class Retry(Settings):

@@ -17,6 +17,8 @@ from embed_pipeline.parts import GROUP_BYTES, TRUNCATED, PartFile
 from embed_pipeline.provenance import footer
 from embed_pipeline.schema import INDEX, Layout
 
+MOST_SMALL = 1_000  # batches that wait apart: one of a single row takes several times its bytes
+
 
 class TablePart:
     """Write tables into one file; one row group of GROUP_BYTES, at most twice that, is in memory.
@@ -40,6 +42,8 @@ class TablePart:
         self._output = layout.output
         self._index = index
         self._group: list[pa.RecordBatch] = []
+        self._group_bytes = 0
+        self._together = 0  # batches of the group that have been brought together
         self._marks: list[NDArray[np.uint64]] = []
         self._figures = Figures()
 
@@ -47,18 +51,23 @@ class TablePart:
         """Take rows, and their marks, shape (rows, 5), if they have any."""
         if not table.num_rows:
             return
-        self._group += table.to_batches()
+        batches = table.to_batches()
+        self._group += batches
+        self._group_bytes += sum(batch.nbytes for batch in batches)
         if rows_marks is not None:
             self._marks.append(rows_marks)
         self._figures.add(table, self._output)
-        if sum(batch.nbytes for batch in self._group) >= GROUP_BYTES:
+        if self._group_bytes >= GROUP_BYTES:
             self._write_group()
+        elif len(self._group) - self._together >= MOST_SMALL:
+            small = pa.Table.from_batches(self._group[self._together :])
+            self._group[self._together :] = small.combine_chunks().to_batches()
+            self._together = len(self._group)
 
     @property
     def size(self) -> int:
         """Return the bytes written and waiting."""
-        waiting: int = sum(batch.nbytes for batch in self._group)
-        return self._file.bytes + waiting
+        return self._file.bytes + self._group_bytes
 
     def close(self) -> PartFile:
         """Write what is left, the footer, and the marks."""
@@ -72,7 +81,7 @@ class TablePart:
 
     def _write_group(self) -> None:
         self._file.write(self._group)
-        self._group = []
+        self._group, self._group_bytes, self._together = [], 0, 0
 
 
 class Figures:

@@ -29,7 +29,7 @@ from embed_pipeline.files import FileInfo
 from embed_pipeline.job import Job, JobFile
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.parts import PartFile
-from embed_pipeline.pipelines import embed_corpus
+from embed_pipeline.pipelines import concurrency, embed_corpus
 from embed_pipeline.pipelines.execution import Attempt, execute
 from embed_pipeline.pipelines.options import (
     DEFAULT_RUNNER,
@@ -75,6 +75,7 @@ def run_job(
     options = beam_options(job_file.beam, flags)
     job = job_file.job
     if dry_run:
+        concurrency.told(options, job.endpoint, job.batching)
         _build_only(job)
         terminal.say("the job file is good; nothing was read, asked or written")
         return PUBLISHED
@@ -84,6 +85,7 @@ def run_job(
             f"endpoint.url is '{job.endpoint.url}', which workers of {runner_name(options)} cannot "
             "resolve: set it to 'worker', or to the address of a server they can reach"
         )
+    at_once = concurrency.told(options, job.endpoint, job.batching)
     ownership.check_free(job.output)
     files = corpus.find_files(job.corpus)
     ownership.check_apart(job.output, files)
@@ -97,6 +99,8 @@ def run_job(
         release.released_after(release.outliving(job.endpoint, endpoint) if local else []),
     ):
         digest = preflight(endpoint, job.batching, terminal) if local else ""
+        if at_once:
+            terminal.say(at_once)
         job = job.model_copy(
             update={"endpoint": endpoint, "corpus": job.corpus.with_types(scan.types)}
         )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 import orjson
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 from rich.console import Console
 
 from embed_pipeline import (
@@ -29,7 +29,7 @@ from embed_pipeline.footprint import rows_of, size_of
 from embed_pipeline.job import Job, JobFile
 from embed_pipeline.limits import Limits
 from embed_pipeline.measuring import IN_FLIGHT, MAX_TEXTS, Measured, Rate, Setting, measure
-from embed_pipeline.pipelines import embed_corpus
+from embed_pipeline.pipelines import concurrency, embed_corpus
 from embed_pipeline.pipelines.launch import warn_of_prefixes
 from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
 from embed_pipeline.pipelines.plan_report import print_plan
@@ -114,6 +114,11 @@ def _tell_refusal(job: Job, options: PipelineOptions, terminal: Terminal) -> Non
     """Say now what would stop the run at its start; a plan can be made all the same."""
     try:
         ownership.check_free(job.output)
+    except errors.ConfigError as error:
+        terminal.warn(f"a run would be refused: {error}")
+    try:
+        if at_once := concurrency.told(options, job.endpoint, job.batching):
+            terminal.say(at_once)
     except errors.ConfigError as error:
         terminal.warn(f"a run would be refused: {error}")
     if runner_name(options) not in LOCAL_RUNNERS and job.endpoint.url in (AUTO, EMBEDDED):
@@ -285,8 +290,4 @@ def _described_rate(rate: Rate, expected: Range, own: Setting, chosen: Setting) 
 
 def processes_of(options: PipelineOptions) -> int:
     """Return how many processes of a machine send requests; 1 where Beam decides that later."""
-    direct = options.view_as(DirectOptions)
-    if runner_name(options) in LOCAL_RUNNERS:
-        several = direct.direct_running_mode == "multi_processing"
-        return max(1, direct.direct_num_workers) if several else 1
-    return max(1, int(options.view_as(PortableOptions).sdk_worker_parallelism))
+    return concurrency.on_one_machine(options).number or 1

@@ -31,7 +31,7 @@ from embed_pipeline.job import Job, JobFile
 from embed_pipeline.known import Source
 from embed_pipeline.manifest import Manifest, Refresh, read_manifest
 from embed_pipeline.parts import PartFile
-from embed_pipeline.pipelines import embed_corpus, refresh_corpus, refresh_report
+from embed_pipeline.pipelines import concurrency, embed_corpus, refresh_corpus, refresh_report
 from embed_pipeline.pipelines.execution import Attempt, execute
 from embed_pipeline.pipelines.launch import warn_of_prefixes
 from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
@@ -140,6 +140,7 @@ def refresh_store(
             f"endpoint.url is '{EMBEDDED}', which workers of {runner_name(options)} cannot "
             "resolve: set it to 'worker', or to the address of a server they can reach"
         )
+    at_once = concurrency.told(options, job.endpoint, job.batching)
     store = Store(job.output.path)
     adopt.refuse_dataset(store.path)
     ownership.check_writable(job.output)
@@ -164,6 +165,8 @@ def refresh_store(
             if local:
                 digest = preflight(endpoint, job.batching, terminal, check=False)
                 context = loaded_context(endpoint)
+            if at_once:
+                terminal.say(at_once)
             job = job.model_copy(update={"endpoint": endpoint})
             found = _Found(files, scan.documents, scan.exact, digest, context, base, notes)
             told = _refreshed(job, _Night(options, terminal, found, wishes, began))

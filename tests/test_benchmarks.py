@@ -21,6 +21,10 @@ def test_the_readme_tells_the_raw_results() -> None:
         ("client_cost", ["ours / stock Beam"], 0.6),
         ("server_bound", ["wall / served"], 1.03),
         ("memory", ["large / small"], 1.3),
+        ("shuffle", ["ours / values"], 1.1),
+        ("shuffle", ["ours / pickled, CPU"], 0.9),
+        ("shuffle", ["ours / python floats, CPU"], 0.75),
+        ("shuffle", ["ours / python floats, bytes"], 0.5),
         ("fidelity", ["largest difference"], 5e-6),
         ("token_counting", ["all texts", "count / bare, wall"], 1.2),
         ("token_counting", ["all texts", "count / bare, CPU"], 1.2),
@@ -56,6 +60,11 @@ def test_the_recorded_results_stay_within_their_bounds(
     for key in path:
         found = found[key]
     assert found <= bound
+
+
+def test_two_worker_processes_do_nearly_twice_as_much_as_one() -> None:
+    found = json.loads((FOLDER / "two_workers.json").read_text())
+    assert found["two / one"] >= 1.8
 
 
 @pytest.mark.parametrize("texts", ["short", "long"])

@@ -21,7 +21,13 @@ from embed_pipeline.recount import Recount
 from embed_pipeline.resume import Reused
 from embed_pipeline.staging import Run, new_run
 from embed_pipeline.transforms.embed import EmbedResult
-from embed_pipeline.transforms.write_parts import FAILED, InGlobalWindow, WriteFailed, WriteRows
+from embed_pipeline.transforms.write_parts import (
+    FAILED,
+    InGlobalWindow,
+    WriteFailed,
+    WriteRows,
+    check_bounded,
+)
 
 POLICIES = ("error", "first", "last")
 
@@ -44,7 +50,8 @@ class WriteDataset(beam.PTransform):
         reused: What is taken from earlier runs, where `SkipDone` has left that out.
 
     Raises:
-        ConfigError: There is a dataset already and `on_exists` is "error", or an argument is wrong.
+        ConfigError: There is a dataset already and `on_exists` is "error", an argument is wrong, or
+            the input is unbounded.
     """
 
     output: str | Output
@@ -77,6 +84,7 @@ class WriteDataset(beam.PTransform):
     @no_annotations  # Beam takes annotations of PCollections only
     def expand(self, result: EmbedResult) -> PCollection:
         """Add the steps."""
+        check_bounded(result.embedded, "WriteDataset")
         provenance = AsSingleton(result.provenance)
         rows = result.embedded | "Rows" >> InGlobalWindow()
         written = rows | "Write rows" >> beam.ParDo(

@@ -11,6 +11,7 @@ from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.windowed_value import WindowedValue
 
 from embed_pipeline.commit import Target
+from embed_pipeline.errors import ConfigError
 from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.parts import PartFile, RowWriter
 from embed_pipeline.records import Embedded, Failed
@@ -116,6 +117,20 @@ class WriteFailed(beam.PTransform):
             for number, one in enumerate(apart(failed))
         ]
         return parts | "All parts" >> beam.Flatten()
+
+
+def check_bounded(rows: PCollection, step: str) -> None:
+    """Refuse rows that never end: a dataset is committed once the last one is written.
+
+    Raises:
+        ConfigError: They are an unbounded PCollection.
+    """
+    if not rows.is_bounded:
+        raise ConfigError(
+            f"{step} got an unbounded PCollection, of a streaming source: it commits when the last "
+            "row is written, and here there is none; write the rows with a streaming sink "
+            "(EmbedText keeps windows and timestamps), or read the source up to an end"
+        )
 
 
 class InGlobalWindow(beam.PTransform):

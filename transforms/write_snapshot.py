@@ -25,7 +25,7 @@ from embed_pipeline.recount import Recount
 from embed_pipeline.snapshot import Outcome, SnapshotTarget
 from embed_pipeline.transforms.embed import EmbedResult
 from embed_pipeline.transforms.reuse import CompareResult
-from embed_pipeline.transforms.write_parts import FAILED, WriteFailed, WriteRows
+from embed_pipeline.transforms.write_parts import FAILED, WriteFailed, WriteRows, check_bounded
 
 TALLY = "tally"
 
@@ -55,6 +55,9 @@ class WriteSnapshot(beam.PTransform):
 
     Args:
         target: What it is to become.
+
+    Raises:
+        ConfigError: The input is unbounded.
     """
 
     target: SnapshotTarget
@@ -67,6 +70,7 @@ class WriteSnapshot(beam.PTransform):
     def expand(self, found: SnapshotInput) -> PCollection:
         """Add the steps."""
         target, result = self.target.target, found.embedded
+        check_bounded(result.embedded, "WriteSnapshot")
         provenance = AsSingleton(result.provenance)
         written = result.embedded | "Write rows" >> beam.ParDo(
             WriteRows(target), provenance

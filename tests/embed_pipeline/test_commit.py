@@ -20,8 +20,11 @@ from embed_pipeline.output import Output
 from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.records import Embedded, Failed
 from embed_pipeline.staging import Run
+from embed_pipeline.verify import verify
 from tests.support.rows import RUN_ID, made_by, row
 from tests.support.scripted import DIGEST
+
+NEXT_RUN_ID = "20260102T000000Z-abc123"
 
 
 @pytest.fixture
@@ -198,7 +201,8 @@ def test_an_old_dataset_is_replaced_with_all_its_files(out: Path) -> None:
     to = target(out, on_exists="overwrite")
     published(to, Written(made_by(), 2, [part(to, row("a"))], failures(to, "b")))
     (out / "data" / "part-00007.parquet").write_bytes(b"left over")
-    published(to, Written(made_by(), 1, [part(to, row("new"))], []))
+    following = to._replace(run=Run(str(out), NEXT_RUN_ID))
+    published(following, Written(made_by(), 1, [part(following, row("new"))], []))
     assert ids(out) == ["new"]
     assert list((out / "failures").iterdir()) == []
 
@@ -265,9 +269,20 @@ def test_a_stopped_job_is_not_committed(out: Path) -> None:
 def test_a_dataset_another_run_has_published_meanwhile_is_left_alone(out: Path) -> None:
     to = target(out)
     published(to, Written(made_by(), 1, [part(to, row("a"))], []))
+    other = to._replace(run=Run(str(out), NEXT_RUN_ID))
     with pytest.raises(RefusedError, match="another run has published a dataset"):
-        published(to, Written(made_by(), 1, [part(to, row("b"))], []))
+        published(other, Written(made_by(), 1, [part(other, row("b"))], []))
     assert ids(out) == ["a"]
+
+
+@pytest.mark.parametrize("on_exists", ["error", "overwrite"])
+def test_publishing_again_changes_nothing(out: Path, on_exists: str) -> None:
+    to = target(out, on_exists=on_exists)
+    written = Written(made_by(), 3, [part(to, row("a")), part(to, row("b"))], failures(to, "c"))
+    merged = [commit.merge(to, made_by(), task) for task in commit.plan(to, written)]
+    first = commit.publish(to, written, merged)
+    assert commit.publish(to, written, merged) == first == read_manifest(str(out))
+    assert verify(str(out), first).problems == []
 
 
 def test_merging_keeps_rows_footer_and_encoding(out: Path) -> None:

@@ -18,6 +18,7 @@ from embed_pipeline.known import Known, Source, offsets, read_marks
 from embed_pipeline.lasting import Verdicts
 from embed_pipeline.parts import PartFile
 from embed_pipeline.provenance import ACCEPTED
+from embed_pipeline.publication import publish
 from embed_pipeline.records import Document
 from embed_pipeline.snapshot import data_files
 from embed_pipeline.store import Store
@@ -78,6 +79,16 @@ def test_what_a_night_did_is_told_and_logged(store: Store, tmp_path: Path) -> No
     manifest = store.manifest()
     assert manifest is not None
     assert manifest.refresh == told
+    assert problems(store) == []
+
+
+def test_publishing_again_changes_nothing(store: Store) -> None:
+    night = Night(store)
+    outcome = night.outcome([[0]], embedded=[night.embedded(embedded("b", "new"))])
+    told = night.publish(outcome)
+    assert publish(night.target, outcome, []) == told
+    assert (store.number(), texts(store)) == (2, {"a": "one", "b": "new"})
+    assert len(store.entries()) == 2
     assert problems(store) == []
 
 

@@ -46,6 +46,23 @@ def test_rows_come_back_with_figures_and_marks(tmp_path: Path, kind: str) -> Non
     assert after.truncated == {"true": 1, "false": 1, "null": 1}
 
 
+def test_many_tables_of_a_row_are_one_row_group_of_all_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_parts, "MOST_SMALL", 4)
+    how = layout(tmp_path)
+    rows = [embedded(f"d{number}", f"text {number}") for number in range(11)]
+    before = table(part(how, *rows))
+    made = TablePart(str(tmp_path / "made"), how, made_by())
+    for number in range(11):
+        made.add(before.slice(number, 1))
+    waiting = made.size
+    after = made.close()
+    assert table(after).equals(before)
+    assert pq.ParquetFile(after.path).num_row_groups == 1
+    assert waiting >= before.nbytes
+
+
 def test_a_file_tells_its_hash_and_what_made_its_vectors(tmp_path: Path) -> None:
     how = layout(tmp_path)
     made = TablePart(str(tmp_path / "made"), how, made_by())

@@ -9,6 +9,9 @@ from embed_pipeline.files import FileInfo
 from embed_pipeline.job import load
 from embed_pipeline.pipelines import cli
 from embed_pipeline.pipelines.embed_corpus import build, described, main
+from embed_pipeline.records import Document, Embedded
+from embed_pipeline.transforms.coders import EmbeddedCoder, RecordCoder
+from tests.support.shuffles import shuffled, takers
 
 CONFIGS = sorted(
     path
@@ -53,6 +56,26 @@ def test_the_flow_reads_as_its_steps(tmp_path: Path, override: str, steps: list[
 
     pipeline.visit(Visitor())
     assert labels == steps
+
+
+@pytest.mark.parametrize("on_too_long", ["truncate", "chunk"])
+def test_no_shuffle_carries_vectors_or_documents(tmp_path: Path, on_too_long: str) -> None:
+    job = load(
+        Path("configs/local.yaml"),
+        [
+            "job.endpoint.url=http://127.0.0.1:1",
+            f"job.output.path={tmp_path}",
+            f"job.tokens.on_too_long={on_too_long}",
+        ],
+    ).job
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    build(pipeline, job)
+    found = shuffled(pipeline)
+    assert set(found) == {"Read/Spread", "Write/Commit/Spread/ReshufflePerKey/GroupByKey"}
+    for coders in found.values():
+        assert not coders & {EmbeddedCoder, RecordCoder}
+    assert takers(pipeline, Embedded) == {"Write/Write rows/ParDo(WriteRows)"}  # it gives files
+    assert not [name for name in takers(pipeline, Document) if name.startswith("side ")]
 
 
 def test_the_manifest_is_told_the_job_without_secrets() -> None:

@@ -316,6 +316,8 @@ def test_two_processes_do_the_same_job(job: Job) -> None:
     code, said = job.run(*TWO_PROCESSES)
     assert code == 0, said
     assert "httpx" not in said
+    told = "up to 4 requests at once at one address: 2 processes (direct_num_workers) x in_flight 2"
+    assert told in said
     assert sorted(job.ids) == sorted(f"d{n}" for n in range(100))
 
 
@@ -323,6 +325,18 @@ def test_a_remote_runner_wants_an_address(job: Job) -> None:
     code, said = job.run("--runner=DataflowRunner")
     assert code == 2
     assert "workers of DataflowRunner cannot resolve" in said
+
+
+def test_more_requests_at_once_than_allowed_are_refused_before_any(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    job.settings["batching"] = {"in_flight": 9}
+    code, said = job.run(*TWO_PROCESSES)
+    assert code == 2
+    told = " ".join(said.split())  # a terminal wraps it
+    assert "18 requests could be under way at once at one address (2 processes" in told
+    assert "batching.max_at_address 18" in told
+    assert (endpoint.exchanges, job.out.exists()) == ([], False)
 
 
 @pytest.mark.skipif(

@@ -152,9 +152,19 @@ def test_what_would_stop_the_run_is_told(job: Planned, capsys: Captured) -> None
 
 
 def test_a_distributed_run_is_planned_from_here(job: Planned, capsys: Captured) -> None:
-    found = job.plan(["--runner=DataflowRunner", "--sdk_worker_parallelism=2"])
+    flags = ["--runner=DataflowRunner", "--machine_type=n1-standard-2", "--max_num_workers=3"]
+    found = job.plan(flags)
     assert (found["start_is_local"], found["processes"]) == (False, 2)
-    assert "workers take longer" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "workers take longer" in told.out
+    assert "up to 12 requests at once at one address: 3 workers (max_num_workers) x " in told.err
+
+
+def test_more_requests_at_once_than_allowed_are_told(job: Planned, capsys: Captured) -> None:
+    flags = ["--runner=DataflowRunner", "--machine_type=n1-standard-4", "--max_num_workers=4"]
+    job.plan(flags)
+    told = capsys.readouterr().err
+    assert "a run would be refused: 32 requests could be under way at once at one address" in told
 
 
 def test_an_address_workers_cannot_resolve_is_told(
@@ -176,7 +186,8 @@ def test_an_address_workers_cannot_resolve_is_told(
         (["--direct_running_mode=multi_processing", "--direct_num_workers=3"], 3),
         (["--direct_num_workers=3"], 1),
         (["--runner=DataflowRunner"], 1),
-        (["--runner=DataflowRunner", "--sdk_worker_parallelism=4"], 4),
+        (["--runner=DataflowRunner", "--machine_type=n1-standard-4"], 4),
+        (["--runner=FlinkRunner", "--environment_type=DOCKER", "--sdk_worker_parallelism=4"], 4),
     ],
 )
 def test_processes_that_send_requests_are_counted(flags: list[str], expected: int) -> None:

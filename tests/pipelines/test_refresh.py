@@ -541,6 +541,12 @@ def test_a_remote_runner_wants_an_address(nights: Nights) -> None:
     assert "workers of DataflowRunner cannot resolve" in night.said
 
 
+def test_more_requests_at_once_than_allowed_are_refused_before_any(nights: Nights) -> None:
+    night = nights.refresh(batching={"in_flight": 20})
+    assert (night.code, night.paths) == (2, [])
+    assert "20 requests could be under way at once at one address (in_flight 20)" in night.said
+
+
 def test_a_store_in_use_is_refused(nights: Nights) -> None:
     with locked(nights.store.path):
         night = nights.refresh()

@@ -8,17 +8,21 @@ from pathlib import Path
 
 import apache_beam as beam
 import pytest
+from apache_beam.coders import BytesCoder, StrUtf8Coder, TupleCoder
 
 from embed_pipeline.admission import Gate
 from embed_pipeline.commit import Target
 from embed_pipeline.job import Job, load
 from embed_pipeline.pipelines.refresh_corpus import Way, build, main
+from embed_pipeline.records import Embedded
 from embed_pipeline.snapshot import SnapshotTarget
 from embed_pipeline.staging import Run
 from embed_pipeline.store import Store
+from embed_pipeline.transforms.coders import EmbeddedCoder
 from embed_pipeline.transforms.reuse import ComparedWith
 from tests.support.rows import RUN_ID
 from tests.support.scripted import ScriptedEndpoint
+from tests.support.shuffles import shuffled, takers
 
 ROOT = Path(__file__).parents[2]
 NIGHTLY = ROOT / "configs/nightly.yaml"
@@ -58,6 +62,24 @@ def test_the_flow_reads_as_its_steps(tmp_path: Path, on_too_long: str, steps: li
 
     pipeline.visit(Visitor())
     assert labels == steps
+
+
+def test_what_is_shuffled_is_texts_and_places_of_rows_but_no_vectors(tmp_path: Path) -> None:
+    job = load(NIGHTLY, [ADDRESS]).job
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    build(pipeline, job, way(job, tmp_path))
+    found = shuffled(pipeline)
+    assert set(found) == {
+        "Read/Spread",
+        "Fold/Same text",
+        "Write/By file",
+        "Write/Spread/ReshufflePerKey/GroupByKey",
+    }
+    assert found["Fold/Same text"] == {TupleCoder, BytesCoder}
+    assert found["Write/By file"] == {TupleCoder, StrUtf8Coder, BytesCoder}
+    for coders in found.values():
+        assert EmbeddedCoder not in coders
+    assert takers(pipeline, Embedded) == {"Write/Write rows/ParDo(WriteRows)"}  # it gives files
 
 
 def test_the_job_file_of_nights_is_one_that_can_be_refreshed(

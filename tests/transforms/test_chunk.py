@@ -9,7 +9,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.testing import test_pipeline
+from apache_beam.testing import test_pipeline, test_stream
 from apache_beam.transforms.window import (
     FixedWindows,
     GlobalWindows,
@@ -98,6 +98,45 @@ def test_pieces_come_in_the_order_of_the_documents_and_every_document_is_counted
     }
     assert sum(values(found["received"])) == 70
     assert found["failed"] == []
+
+
+def test_pieces_of_a_stream_have_their_documents_windows_and_timestamps_even_late_ones(
+    endpoint: ScriptedEndpoint, tokens: Tokens, tmp_path: Path
+) -> None:
+    stream = (
+        test_stream.TestStream()
+        .advance_watermark_to(0)
+        .add_elements([TimestampedValue(Document("a", WORDS * 2), 2.5)])
+        .advance_watermark_to(20)
+        .add_elements(
+            [
+                TimestampedValue(Document("b", WORDS), 21),
+                TimestampedValue(Document("late", WORDS), 3),
+                TimestampedValue(7, 14),
+            ]
+        )
+        .advance_watermark_to_infinity()
+    )
+    with test_pipeline.TestPipeline("BundleBasedDirectRunner") as pipeline:
+        collect(
+            tmp_path,
+            pipeline
+            | stream
+            | beam.WindowInto(FixedWindows(10), allowed_lateness=100)
+            | ChunkText(*how(endpoint, tokens)),
+        )
+    found = collected(tmp_path)
+    first, second, third = (IntervalWindow(start, start + 10) for start in (0, 10, 20))
+    assert {(e.value.id, e.timestamp, e.window) for e in found["documents"]} == {
+        ("a#0", 2.5, first),
+        ("a#1", 2.5, first),
+        ("b#0", 21, third),
+        ("late#0", 3, first),
+    }
+    assert [(e.value.kind, e.timestamp, e.window) for e in found["failed"]] == [
+        ("WrongType", 14, second)
+    ]
+    assert sum(values(found["received"])) == 4
 
 
 def test_pieces_are_bounded_and_overlap_as_the_settings_say(

@@ -361,6 +361,65 @@ def test_of_an_endless_input_no_sample_is_drawn(endpoint: ScriptedEndpoint, tmp_
     assert (endpoint.texts.count("a"), endpoint.texts.count("b")) == (1, 1)
 
 
+def test_a_stream_keeps_windows_and_timestamps_of_rows_and_failures_even_of_late_ones(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    endpoint.script = lambda batch: error(400, TOO_LONG) if "refused" in batch else None
+    stream = (
+        test_stream.TestStream()
+        .advance_watermark_to(0)
+        .add_elements([TimestampedValue("a", 1), TimestampedValue("refused", 12.5)])
+        .advance_watermark_to(10)
+        .add_elements([TimestampedValue("c", 11), TimestampedValue("", 21)])
+        .advance_watermark_to(30)
+        .add_elements([TimestampedValue("late", 3), TimestampedValue(" ", 14)])
+        .advance_watermark_to_infinity()
+    )
+    with test_pipeline.TestPipeline("BundleBasedDirectRunner") as pipeline:
+        result = (
+            pipeline
+            | stream
+            | beam.WindowInto(FixedWindows(10), allowed_lateness=100)
+            | EmbedText(settings(endpoint), Batching(), ONCE, PLAIN)
+        )
+        for name in ("embedded", "failed", "tally"):
+            getattr(result, name) | f"Collect {name}" >> beam.ParDo(Collect(tmp_path / name))
+    first, second, third = (IntervalWindow(start, start + 10) for start in (0, 10, 20))
+    found = {(e.value.text, e.timestamp, e.window) for e in seen(tmp_path / "embedded")}
+    assert found == {("a", 1, first), ("c", 11, second), ("late", 3, first)}
+    found = {(e.value.text, e.timestamp, e.window) for e in seen(tmp_path / "failed")}
+    assert found == {("refused", 12.5, second), ("", 21, third), (" ", 14, second)}
+    assert sum(e.value["documents"] for e in seen(tmp_path / "tally")) == 6
+
+
+def test_rows_of_a_stream_are_grouped_in_their_own_windows(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    stream = test_stream.TestStream()
+    for time in (0, 10, 20):
+        stream = stream.advance_watermark_to(time).add_elements(
+            [TimestampedValue(f"{time} {n}", time + n) for n in range(5)]
+        )
+    with test_pipeline.TestPipeline("BundleBasedDirectRunner") as pipeline:
+        result = (
+            pipeline
+            | stream.advance_watermark_to_infinity()
+            | beam.WindowInto(FixedWindows(10))
+            | EmbedText(settings(endpoint), Batching(max_texts=3), ONCE, PLAIN)
+        )
+        (
+            result.embedded
+            | beam.Map(lambda row: (row.model, row))
+            | beam.GroupByKey()
+            | beam.MapTuple(lambda _, rows: sorted(row.text for row in rows))
+            | beam.ParDo(Collect(tmp_path / "groups"))
+        )
+    assert {(tuple(e.value), e.window) for e in seen(tmp_path / "groups")} == {
+        (tuple(f"{time} {n}" for n in range(5)), IntervalWindow(time, time + 10))
+        for time in (0, 10, 20)
+    }
+
+
 def test_of_documents_that_were_split_it_is_told_how_many_there_were(
     endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from embed_pipeline.corpus import Corpus, find_files
 from embed_pipeline.records import Document, Failed
 from embed_pipeline.shards import split
 from embed_pipeline.transforms.read import ReadCorpus, ReadResult
+from tests.support.bundles import CountBundles, sizes
 
 PADDING = "x" * 1000
 
@@ -70,6 +71,22 @@ def test_two_processes_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
         found = read.documents | beam.Map(lambda document: document.id)
         assert_that(found, equal_to(ids), label="documents")
         assert_that(read.failed | beam.combiners.Count.Globally(), equal_to([1]), label="failures")
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_shards_are_spread_evenly_over_workers(tmp_path: Path, workers: int) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    ids = write(folder, files=4, rows=2000)
+    corpus = Corpus(files=str(folder))
+    assert len(split(corpus, find_files(corpus))) == 8
+    options = PipelineOptions(direct_num_workers=workers)
+    with test_pipeline.TestPipeline("FnApiRunner", options=options) as pipeline:
+        read = pipeline | ReadCorpus(corpus)
+        _ = read.documents | beam.ParDo(CountBundles(tmp_path / "bundles"))
+    found = sizes(tmp_path / "bundles")
+    assert (len(found), sum(found)) == (workers, len(ids))
+    assert max(found) <= 1.01 * len(ids) / workers
 
 
 def test_a_limit_holds_over_the_whole_corpus(tmp_path: Path) -> None:

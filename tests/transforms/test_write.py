@@ -13,7 +13,9 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.testing import test_stream
 from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.transforms.periodicsequence import PeriodicImpulse
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from moto.server import ThreadedMotoServer
 
@@ -112,6 +114,23 @@ def test_windows_of_the_input_do_not_matter(endpoint: ScriptedEndpoint, tmp_path
             | WriteDataset(str(tmp_path))
         )
     assert read_manifest(str(tmp_path)).counts.rows == 100
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        test_stream.TestStream().add_elements(["a"]).advance_watermark_to_infinity(),
+        PeriodicImpulse(fire_interval=1),
+    ],
+    ids=["TestStream", "PeriodicImpulse"],
+)
+def test_a_stream_is_refused_at_construction(tmp_path: Path, source: beam.PTransform) -> None:
+    where = Endpoint(url="http://127.0.0.1:1", model="all-minilm")
+    stream = beam.Pipeline(runner="FnApiRunner") | source | beam.WindowInto(FixedWindows(10))
+    rows = stream | beam.Map(str) | EmbedText(where)
+    with pytest.raises(ConfigError, match=r"WriteDataset got an unbounded PCollection.*commits"):
+        _ = rows | WriteDataset(str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_documents_give_an_empty_dataset(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:

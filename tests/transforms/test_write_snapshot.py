@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.testing import test_stream
 from apache_beam.testing.test_pipeline import TestPipeline
 
 from embed_pipeline import interrupt, snapshot
 from embed_pipeline.admission import Tally
 from embed_pipeline.commit import Target
 from embed_pipeline.comparing import Copy
-from embed_pipeline.errors import DatasetError, InterruptedJobError
+from embed_pipeline.errors import ConfigError, DatasetError, InterruptedJobError
 from embed_pipeline.known import Source
 from embed_pipeline.manifest import Refresh, read_manifest
 from embed_pipeline.output import Output
@@ -190,3 +191,17 @@ def test_once_a_stop_is_asked_for_nothing_is_published(written: Written) -> None
     with pytest.raises(InterruptedJobError):
         written(Came(kept=[0], embedded=[embedded("e", "new")]))
     assert written.store.number() == 1
+
+
+def test_a_stream_is_refused_at_construction(written: Written) -> None:
+    p = beam.Pipeline(runner="FnApiRunner")
+    came = step_input(p, Came())
+    stream = (
+        p
+        | test_stream.TestStream()
+        .add_elements([embedded("d", "four")])
+        .advance_watermark_to_infinity()
+    )
+    result = came.embedded._replace(embedded=stream)
+    with pytest.raises(ConfigError, match="WriteSnapshot got an unbounded PCollection"):
+        _ = came._replace(embedded=result) | WriteSnapshot(written.target)
