@@ -12,8 +12,10 @@ LOWEST_VENV ?= .venv-lowest-beam
 LOWEST_SETUP = $(LOWEST_VENV)/.set-up
 BEAM = $(shell sed -n 's/^apache-beam==\([0-9.]*\).*/\1/p' requirements.lock)
 LOWEST_BEAM = $(shell sed -n 's/.*"apache-beam>=\([0-9.]*\),.*/\1/p' setup.py)
+PRISM = .engines/bin/prism
+FLINK = .engines/flink/.fetched
 
-.PHONY: setup demo test check bench soak live airflow beams dataflow flex-template lock build
+.PHONY: setup demo test check bench soak live engines airflow beams dataflow flex-template lock build
 
 setup: $(SETUP)
 
@@ -48,6 +50,19 @@ soak: setup  ## ten minutes of faults, SOAK_MINUTES for more; writes benchmarks/
 
 live: setup  ## the tests that need a real server: set OLLAMA_HOST to one that has all-minilm
 	$(BIN)/python -m pytest tests/live --live
+
+# What a tool is missing for is not fetched, and its tests skip and say so; in CI they fail.
+engines: setup $(if $(shell command -v go),$(PRISM)) $(if $(shell command -v mvn),$(FLINK))  ## the same job on Prism and Flink; needs Go, Java and Maven
+	$(BIN)/python -m pytest tests/engines --engines
+
+$(PRISM): requirements.lock
+	GOBIN=$(abspath $(@D)) go install github.com/apache/beam/sdks/v2/go/cmd/prism@v$(BEAM)
+	touch $@
+
+$(FLINK): tests/engines/pom.xml
+	rm -rf $(@D)
+	mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $(@D))
+	touch $@
 
 airflow: $(AIRFLOW_SETUP)  ## load deploy/airflow with Airflow itself, and run it with every exit code
 	$(AIRFLOW_VENV)/bin/python deploy/airflow/check.py

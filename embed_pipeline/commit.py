@@ -18,7 +18,7 @@ from embed_pipeline.ownership import clean_up, is_part
 from embed_pipeline.packing import packed
 from embed_pipeline.parts import PartFile, Written
 from embed_pipeline.schema import Layout
-from embed_pipeline.staging import Folder, Run
+from embed_pipeline.staging import Folder, Run, check_wanted
 from embed_pipeline.table_parts import TablePart
 
 
@@ -81,12 +81,14 @@ def plan(target: Target, written: Written) -> list[MergeTask]:
 
     Raises:
         RefusedError: Ids stand more than once and `on_duplicate` is "error". The parts are kept.
-        InterruptedJobError: A stop was asked for, so that the parts may not be all.
+        InterruptedJobError: A stop was asked for, so that the parts may not be all, or the launcher
+            has given the run up.
         NothingSucceeds: There is no row, and texts have failed that the endpoint may be to blame
             for. What they failed of is forgotten.
     """
     if interrupt.stop_requested():
         raise InterruptedJobError("stopped before everything was embedded; nothing is published")
+    check_wanted(target.run)
     try:
         accounts.check_any_vector(written)
     except NothingSucceeds:
@@ -149,11 +151,12 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         DatasetError: Rows and failures are not as many as the documents that came in; nothing is
             published, the parts are kept.
         RefusedError: Another run has published there meanwhile, and `on_exists` is "error".
+        InterruptedJobError: The launcher has given the run up.
+
+    An engine may do it again, from the first step on, after it was done: then nothing is changed.
     """
-    if files.exists(target.run.manifest):
-        published = read_manifest(target.run.path)
-        if published.run_id == target.run.run_id:
-            return published
+    if (manifest := _published_before(target)) is not None:
+        return manifest
     ordered = sorted(merged, key=lambda one: one.number)
     failures = sorted(written.failures, key=lambda part: part.path)
     failed = failure_parts.merged(target.run, failures)
@@ -162,6 +165,7 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
     )
     accounts.check_complete(counts, target.run, reused=bool(target.reused))
     schema = target.layout(written.provenance).schema()
+    check_wanted(target.run)
     if files.exists(target.run.manifest):
         if target.output.on_exists == "error":
             raise RefusedError(
@@ -189,6 +193,22 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         failures=failure_files,
     )
     files.write_bytes(target.run.manifest, manifest.to_json())
+    clean_up(target.run, target.reused)
+    return manifest
+
+
+def _published_before(target: Target) -> Manifest | None:
+    """Return the manifest where this very run has published, and delete what came after."""
+    if not files.exists(target.run.manifest):
+        return None
+    manifest = read_manifest(target.run.path)
+    if manifest.run_id != target.run.run_id:
+        return None
+    listed = {files.join(target.run.path, one.path) for one in (*manifest.data, *manifest.failures)}
+    for folder in ("data", "failures"):
+        for info in files.list_folder(files.join(target.run.path, folder)):
+            if info.path not in listed and is_part(info):
+                files.delete(info.path)
     clean_up(target.run, target.reused)
     return manifest
 

@@ -6,7 +6,7 @@ handler at any moment; an Event may deadlock there, as the interrupted code can 
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -64,8 +64,12 @@ def wait(seconds: float) -> bool:
 
 
 @contextmanager
-def stop_on_signals(*, at_once: bool = False, seconds: float | None = None) -> Iterator[None]:
+def stop_on_signals(
+    *, at_once: bool = False, seconds: float | None = None
+) -> Iterator[Callable[[], None]]:
     """Turn SIGINT and SIGTERM into a request to stop, and restore the old handlers at the end.
+
+    Yields a function that takes the signals back, where others have put handlers of their own.
 
     A SIGINT after that raises KeyboardInterrupt. Outside the main thread, where Python allows no
     handlers, nothing is installed.
@@ -76,15 +80,21 @@ def stop_on_signals(*, at_once: bool = False, seconds: float | None = None) -> I
         seconds: After so long a SIGALRM asks to stop as well; None: never.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
     handle = _raise if at_once else _handle
     numbers = _SIGNALS if seconds is None else (*_SIGNALS, signal.SIGALRM)
-    old = {number: signal.signal(number, handle) for number in numbers}
+
+    def take() -> None:
+        for number in numbers:
+            signal.signal(number, handle)
+
+    old = {number: signal.getsignal(number) for number in numbers}
+    take()
     try:
         if seconds is not None:
             signal.setitimer(signal.ITIMER_REAL, seconds)
-        yield
+        yield take
     finally:
         if seconds is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import orjson
 
 from embed_pipeline import files
-from embed_pipeline.staging import RUN_ID, STAGING, Run
+from embed_pipeline.staging import RUN_ID, STAGING, Run, check_wanted
 
 LOCAL_INTERVAL = 0.5  # seconds between two writings of a progress file
 REMOTE_INTERVAL = 60.0  # the same where each writing is a request to an object store
@@ -28,7 +28,7 @@ class Progress(NamedTuple):
 
 
 class ProgressFile:
-    """Write one writer's progress, now and then.
+    """Write one writer's progress, now and then; each time, look whether it is still waited for.
 
     Args:
         run: The run the writer belongs to.
@@ -40,6 +40,8 @@ class ProgressFile:
     """
 
     def __init__(self, run: Run, writer: str, clock: Callable[[], float] = time.monotonic) -> None:
+        check_wanted(run)
+        self._run = run
         self._path = run.progress(writer)
         local = files.rename_is_cheap(run.path)
         self._interval = LOCAL_INTERVAL if local else REMOTE_INTERVAL
@@ -47,7 +49,12 @@ class ProgressFile:
         self.due = clock() + self._interval
 
     def write(self, progress: Progress) -> None:
-        """Write the progress now."""
+        """Write the progress now.
+
+        Raises:
+            InterruptedJobError: The launcher has given the run up.
+        """
+        check_wanted(self._run)
         files.write_bytes(self._path, orjson.dumps(progress._asdict()))
         self.due = self._clock() + self._interval
 

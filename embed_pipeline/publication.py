@@ -14,7 +14,7 @@ from embed_pipeline.manifest import Counts, DataFile, Manifest, Refresh
 from embed_pipeline.open_metrics import open_metrics
 from embed_pipeline.provenance import ACCEPTED
 from embed_pipeline.snapshot import METRICS, Outcome, SnapshotTarget, is_unchanged
-from embed_pipeline.staging import Folder
+from embed_pipeline.staging import Folder, check_wanted
 
 _log = logging.getLogger("embed_pipeline")
 
@@ -27,11 +27,13 @@ def publish(snapshot: SnapshotTarget, outcome: Outcome, made: Iterable[Made]) ->
 
     Raises:
         DatasetError: Rows and failures are not as many as they must be; nothing is published.
+        InterruptedJobError: The launcher has given the run up.
     """
     run, store = snapshot.target.run, snapshot.store
     published = store.manifest() if store.number() == snapshot.number else None
     if published and published.refresh and published.run_id == run.run_id:
         return published.refresh
+    check_wanted(run)
     if is_unchanged(snapshot, outcome):
         refresh = _unchanged(snapshot, outcome)
         files.delete_folder(run.path)

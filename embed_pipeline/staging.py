@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from embed_pipeline import files
+from embed_pipeline.errors import InterruptedJobError
 
 Folder = Literal["data", "failures", "index", "changes"]
 STAGING = "staging"
@@ -38,6 +39,11 @@ class Run(NamedTuple):
     def begun(self) -> str:
         """Return the path of the file that says which job and model the run is of."""
         return files.join(self.staging, "run.json")
+
+    @property
+    def given_up(self) -> str:
+        """Return the path of the file that tells workers elsewhere that nobody waits for them."""
+        return files.join(self.staging, "given-up.json")
 
     @property
     def manifest(self) -> str:
@@ -70,6 +76,27 @@ class Run(NamedTuple):
 def new_run(path: str) -> Run:
     """Return a run of its own: the time it starts and a few random digits."""
     return Run(path, f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}")
+
+
+def give_up(run: Run) -> None:
+    """Tell workers elsewhere to stop: an engine may go on with a job that was canceled."""
+    files.write_bytes(run.given_up, b"{}")
+
+
+def take_up(run: Run) -> None:
+    """Take back that a run was given up, before it is committed after all."""
+    if files.exists(run.given_up):
+        files.delete(run.given_up)
+
+
+def check_wanted(run: Run) -> None:
+    """Stop where the launcher has given the run up.
+
+    Raises:
+        InterruptedJobError: It has.
+    """
+    if files.exists(run.given_up):
+        raise InterruptedJobError("the launcher has given this run up; nothing is published")
 
 
 def new_writer() -> str:

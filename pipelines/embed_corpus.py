@@ -35,6 +35,7 @@ def build(
     expected: Mapping[str, float] | None = None,
     *,
     reused: Reused | None = None,
+    made_by: Mapping[str, Any] | None = None,
 ) -> PCollection:
     """Add the job to a pipeline; return its PCollection of one Manifest.
 
@@ -45,16 +46,19 @@ def build(
         inputs: The corpus' files, where the caller has looked; the manifest lists them.
         expected: What was planned for the job, in seconds; the manifest holds it against the run.
         reused: What is taken from earlier runs of the job, and so not embedded again.
+        made_by: The vectors' provenance, where the caller has looked; else a worker does.
     """
     how = (job.endpoint, job.batching, job.retry, job.tokens)
     documents = p | "Read" >> ReadCorpus(job.corpus, inputs)
     if job.chunks:
         documents = documents | "Chunk" >> ChunkText(*how, job.chunking)
+    found = p | "Provenance" >> beam.Create([made_by], reshuffle=False) if made_by else None
+    embed = "Embed" >> EmbedText(*how, provenance=found)
     if reused is None:
-        embedded = documents | "Embed" >> EmbedText(*how)
+        embedded = documents | embed
     else:
         skipped = documents | "Skip" >> SkipDone(reused)
-        embedded = skipped.joined(skipped.rest | "Embed" >> EmbedText(*how))
+        embedded = skipped.joined(skipped.rest | embed)
     return embedded | "Write" >> WriteDataset(
         job.output,
         attributes=job.attribute_types,
@@ -63,6 +67,7 @@ def build(
         run=run,
         expected=expected,
         reused=reused,
+        provenance=made_by,
     )
 
 

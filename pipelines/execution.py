@@ -5,8 +5,8 @@ import gc
 import logging
 import re
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from embed_pipeline import errors, interrupt, resume
 from embed_pipeline.pipelines import remote
-from embed_pipeline.pipelines.options import DEFAULT_RUNNER, LOCAL_RUNNERS, runner_name
+from embed_pipeline.pipelines.options import DEFAULT_RUNNER, runner_name
 from embed_pipeline.pipelines.worker_watch import watching_workers
 from embed_pipeline.staging import Run
 
@@ -61,18 +61,19 @@ def execute(
         say: Where to tell which job it is, where it runs elsewhere.
     """
     interrupt.clear()
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # its tracebacks; we tell better
     elsewhere = _works_elsewhere(pipeline.options)
+    apart = runner_name(pipeline.options) != DEFAULT_RUNNER  # an engine of its own runs the job
     with (
+        _quiet(),
         watching_workers() as watch,
-        interrupt.stop_on_signals(at_once=elsewhere, seconds=max_seconds),
+        interrupt.stop_on_signals(at_once=elsewhere, seconds=max_seconds) as take_signals,
     ):
         gc.freeze()  # Beam's imports are 180,000 objects, looked through again and again
         try:
-            if runner_name(pipeline.options) in LOCAL_RUNNERS:
-                pipeline.run().wait_until_finish()
+            if apart:
+                remote.run(pipeline, attempt.run, say, take_signals)
             else:
-                remote.run(pipeline, say)
+                pipeline.run().wait_until_finish()
         except remote.GoesOn:
             raise
         except (Exception, KeyboardInterrupt) as error:
@@ -92,6 +93,20 @@ def execute(
             if failed.exit_code != 1:
                 raise failed from error
             raise type(failed)(f"{failed}; {attempt.kept()}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Beam's logs and tracebacks back, and what job servers say; we tell better."""
+    loggers = [logging.getLogger("apache_beam"), logging.getLogger()]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _distrust(run: Run, error: errors.EmbedPipelineError) -> None:

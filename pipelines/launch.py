@@ -33,18 +33,18 @@ from embed_pipeline.pipelines import concurrency, embed_corpus
 from embed_pipeline.pipelines.execution import Attempt, execute
 from embed_pipeline.pipelines.options import (
     DEFAULT_RUNNER,
-    LOCAL_RUNNERS,
     beam_options,
+    new_pipeline,
     runner_name,
+    works_here,
 )
-from embed_pipeline.pipelines.preflight import preflight
-from embed_pipeline.pipelines.remote import new_pipeline
+from embed_pipeline.pipelines.preflight import preflight, preflight_from_afar
 from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.progress import running
 from embed_pipeline.provenance import provenance
 from embed_pipeline.scan import Scan, infer
 from embed_pipeline.schema import Layout
-from embed_pipeline.staging import Run, new_run
+from embed_pipeline.staging import Run, new_run, take_up
 from embed_pipeline.transforms.write import Commit
 
 PUBLISHED, TOO_MANY_FAILED = 0, 3
@@ -79,7 +79,7 @@ def run_job(
         _build_only(job)
         terminal.say("the job file is good; nothing was read, asked or written")
         return PUBLISHED
-    local = runner_name(options) in LOCAL_RUNNERS
+    local = works_here(options)
     if not local and job.endpoint.url in (AUTO, EMBEDDED):
         raise errors.ConfigError(
             f"endpoint.url is '{job.endpoint.url}', which workers of {runner_name(options)} cannot "
@@ -98,22 +98,34 @@ def run_job(
         locate.opened(job.endpoint) as endpoint,
         release.released_after(release.outliving(job.endpoint, endpoint) if local else []),
     ):
-        digest = preflight(endpoint, job.batching, terminal) if local else ""
+        looks = preflight if local else preflight_from_afar
+        digest = looks(endpoint, job.batching, terminal)
         if at_once:
             terminal.say(at_once)
         job = job.model_copy(
             update={"endpoint": endpoint, "corpus": job.corpus.with_types(scan.types)}
         )
-        found = _Found(files, scan, digest)
+        fuses = runner_name(options) == DEFAULT_RUNNER  # steps with side inputs, too
+        made_by = _made_by(job) if digest and not fuses else None
+        found = _Found(files, scan, digest, made_by)
         return _run(job, options, found, terminal, fresh=fresh, wait=wait)
 
 
 class _Found(NamedTuple):
-    """Hold what was found out before a run: the corpus' files, a sample, the model's digest."""
+    """Hold what was found out before a run: the corpus' files, a sample, the model's digest.
+
+    Where it is of use to the runner, and the endpoint was reached, also what makes the vectors.
+    """
 
     files: Sequence[FileInfo]
     scan: Scan
     digest: str
+    made_by: Mapping[str, Any] | None
+
+
+def _made_by(job: Job) -> dict[str, Any]:
+    """Look at the endpoint and say what makes the vectors."""
+    return provenance(job.endpoint, inspect(job.endpoint, job.retry, job.tokens), job.tokens)
 
 
 def _build_only(job: Job) -> None:
@@ -150,6 +162,7 @@ def _run(
     reused = None
     if kept_parts:
         run = kept_parts.run
+        take_up(run)
         _commit_only(pipeline, job, kept_parts, described, terminal)
     else:
         run = new_run(job.output.path)
@@ -158,7 +171,9 @@ def _run(
         if reused:
             resume.counted(run, reused)
         expected = forecast.expected(job.output.path, described, found.digest)
-        embed_corpus.build(pipeline, job, run, found.files, expected, reused=reused)
+        embed_corpus.build(
+            pipeline, job, run, found.files, expected, reused=reused, made_by=found.made_by
+        )
     if not wait:
         pipeline.run()
         terminal.say(f"run {run.run_id} is made; it ends with {run.manifest}")

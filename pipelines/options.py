@@ -1,16 +1,26 @@
 """Beam's own options: the `beam` section of a job file, and the flags behind it, which win."""
 
 import argparse
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+import apache_beam as beam
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+    StandardOptions,
+)
+from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
 
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.settings import suggestion
 
 DEFAULT_RUNNER = "FnApiRunner"  # DirectRunner would fetch another runner from the network
 LOCAL_RUNNERS = {"FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner"}
+DATAFLOW = "DataflowRunner"
+LOOPBACK = "LOOPBACK"  # workers are threads of the launcher, whatever the engine
 
 
 def beam_options(section: dict[str, Any], flags: Sequence[str]) -> PipelineOptions:
@@ -49,17 +59,54 @@ def split_known(flags: Sequence[str]) -> tuple[list[str], list[str]]:
     return ours, [flag for flag in flags if flag not in ours]
 
 
+def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
+    """Return an empty pipeline with these options.
+
+    Raises:
+        ConfigError: The runner's packages are missing, or options do not go together.
+    """
+    if runner_name(options) == DATAFLOW:
+        try:
+            importlib.import_module("apache_beam.runners.dataflow.internal.apiclient")
+        except ImportError as error:
+            raise ConfigError(
+                f"beam.runner: {DATAFLOW} needs more packages: "
+                f"pip install 'embed_pipeline[gcp]' ({error})"
+            ) from error
+    try:
+        return beam.Pipeline(options=options)
+    except ValueError as error:
+        wrong = " ".join(line.strip() for line in str(error).splitlines()[1:]) or str(error)
+        raise ConfigError(f"Beam's options: {wrong.strip()}") from error
+
+
 def _check_runner(name: str) -> None:
     """Refuse a runner's name Beam does not know; a qualified one may be anybody's."""
     known = StandardOptions.KNOWN_RUNNER_NAMES
-    short = {one.lower().removesuffix("runner") for one in known}
-    if "." not in name and name.lower().removesuffix("runner") not in short:
+    if "." not in name and _short(name) not in {_short(one) for one in known}:
         raise ConfigError(f"beam.runner: Beam has no runner '{name}'{suggestion(name, known)}")
 
 
 def runner_name(options: PipelineOptions) -> str:
-    """Return the runner's class name."""
-    return str(options.get_all_options().get("runner") or DEFAULT_RUNNER).rpartition(".")[2]
+    """Return the runner's class name, of which Beam takes `flink` and `FlinkRunner` alike."""
+    name = str(options.get_all_options().get("runner") or DEFAULT_RUNNER).rpartition(".")[2]
+    known = {_short(one): one for one in StandardOptions.KNOWN_RUNNER_NAMES}
+    return str(known.get(_short(name), name))
+
+
+def works_here(options: PipelineOptions) -> bool:
+    """Tell whether the work is done on this machine by what the launcher starts."""
+    if runner_name(options) in LOCAL_RUNNERS:
+        return True
+    portable = options.view_as(PortableOptions)
+    flink = options.view_as(FlinkRunnerOptions)
+    if portable.environment_type:
+        return bool(portable.environment_type == LOOPBACK)
+    return runner_name(options) == "FlinkRunner" and flink.flink_master in MAGIC_HOST_NAMES
+
+
+def _short(name: str) -> str:
+    return name.lower().removesuffix("runner")
 
 
 class _Parser(argparse.ArgumentParser):

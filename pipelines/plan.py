@@ -31,7 +31,7 @@ from embed_pipeline.limits import Limits
 from embed_pipeline.measuring import IN_FLIGHT, MAX_TEXTS, Measured, Rate, Setting, measure
 from embed_pipeline.pipelines import concurrency, embed_corpus
 from embed_pipeline.pipelines.launch import warn_of_prefixes
-from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
+from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name, works_here
 from embed_pipeline.pipelines.plan_report import print_plan
 from embed_pipeline.pipelines.preflight import preflight
 from embed_pipeline.pipelines.terminal import Terminal
@@ -121,7 +121,7 @@ def _tell_refusal(job: Job, options: PipelineOptions, terminal: Terminal) -> Non
             terminal.say(at_once)
     except errors.ConfigError as error:
         terminal.warn(f"a run would be refused: {error}")
-    if runner_name(options) not in LOCAL_RUNNERS and job.endpoint.url in (AUTO, EMBEDDED):
+    if not works_here(options) and job.endpoint.url in (AUTO, EMBEDDED):
         terminal.warn(
             f"a run would be refused: workers cannot resolve endpoint.url '{job.endpoint.url}'; "
             "the plan is for what it means here"

@@ -56,6 +56,28 @@ def preflight(
     return next(iter(digests.values()))
 
 
+def preflight_from_afar(
+    endpoint: Endpoint, batching: Batching, terminal: Terminal, *, check: bool = True
+) -> str:
+    """Return the model's digest as `preflight` does, or "" where only workers reach the endpoint.
+
+    Without the digest, nothing of earlier runs is reused.
+
+    Raises:
+        VectorsContradicted, RefusedError: As of `preflight`.
+    """
+    try:
+        return preflight(endpoint, batching, terminal, check=check)
+    except (errors.EndpointError, errors.ConfigError) as error:
+        if isinstance(error, errors.VectorsContradicted):
+            raise
+        terminal.say(
+            f"not reached from here: {error}; the workers look for themselves, and nothing of "
+            "earlier runs is reused"
+        )
+        return ""
+
+
 def loaded_context(endpoint: Endpoint) -> int | None:
     """Return the context of the model as it is loaded now; None where it is not."""
     with Client(endpoint.each[0], Retry(attempts=3)) as client:

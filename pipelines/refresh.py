@@ -34,9 +34,8 @@ from embed_pipeline.parts import PartFile
 from embed_pipeline.pipelines import concurrency, embed_corpus, refresh_corpus, refresh_report
 from embed_pipeline.pipelines.execution import Attempt, execute
 from embed_pipeline.pipelines.launch import warn_of_prefixes
-from embed_pipeline.pipelines.options import LOCAL_RUNNERS, beam_options, runner_name
-from embed_pipeline.pipelines.preflight import loaded_context, preflight
-from embed_pipeline.pipelines.remote import new_pipeline
+from embed_pipeline.pipelines.options import beam_options, new_pipeline, runner_name, works_here
+from embed_pipeline.pipelines.preflight import loaded_context, preflight, preflight_from_afar
 from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.scan import Scan, infer
 from embed_pipeline.schema import OP
@@ -134,7 +133,7 @@ def refresh_store(
     options = beam_options(job_file.beam, flags)
     job = job_file.job
     _check_settings(job)
-    local = runner_name(options) in LOCAL_RUNNERS
+    local = works_here(options)
     if not local and job.endpoint.url == EMBEDDED:
         raise errors.ConfigError(
             f"endpoint.url is '{EMBEDDED}', which workers of {runner_name(options)} cannot "
@@ -161,10 +160,9 @@ def refresh_store(
             locate.opened(job.endpoint) as endpoint,
             release.released_after(release.outliving(job.endpoint, endpoint) if local else []),
         ):
-            digest, context = "", None
-            if local:
-                digest = preflight(endpoint, job.batching, terminal, check=False)
-                context = loaded_context(endpoint)
+            looks = preflight if local else preflight_from_afar
+            digest = looks(endpoint, job.batching, terminal, check=False)
+            context = loaded_context(endpoint) if digest else None
             if at_once:
                 terminal.say(at_once)
             job = job.model_copy(update={"endpoint": endpoint})

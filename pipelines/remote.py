@@ -1,8 +1,8 @@
 """Jobs that run elsewhere: begun from here, waited for, and stopped with their launcher."""
 
-import importlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import apache_beam as beam
@@ -10,10 +10,10 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from embed_pipeline import interrupt
-from embed_pipeline.errors import ConfigError, EmbedPipelineError
-from embed_pipeline.pipelines.options import runner_name
+from embed_pipeline.errors import EmbedPipelineError
+from embed_pipeline.pipelines.options import DATAFLOW, runner_name
+from embed_pipeline.staging import Run, give_up
 
-DATAFLOW = "DataflowRunner"
 ENDING_SECONDS = 600.0  # for a job to end that was told to
 LOOK_SECONDS = 2.0
 
@@ -22,39 +22,28 @@ class GoesOn(EmbedPipelineError):
     """Report that a job was to end and may not have."""
 
 
-def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
-    """Return an empty pipeline.
-
-    Raises:
-        ConfigError: The runner's package is missing, or the runner refuses the options.
-    """
-    if runner_name(options) == DATAFLOW:
-        try:
-            importlib.import_module("apache_beam.runners.dataflow.internal.apiclient")
-        except ImportError as error:
-            raise ConfigError(
-                f"beam.runner: {DATAFLOW} needs more packages: "
-                f"pip install 'embed_pipeline[gcp]' ({error})"
-            ) from error
-    try:
-        return beam.Pipeline(options=options)
-    except ValueError as error:  # the runner looks at its own options here
-        raise ConfigError(f"Beam's options: {' '.join(str(error).split())}") from error
-
-
-def run(pipeline: beam.Pipeline, say: Callable[[str], None]) -> None:
-    """Begin a job and wait for its end; cancel it at a signal.
+def run(
+    pipeline: beam.Pipeline,
+    run: Run,
+    say: Callable[[str], None],
+    take_signals: Callable[[], None] = lambda: None,
+) -> None:
+    """Begin a job at an engine and wait for its end; where that is not seen, give the run up.
 
     Args:
-        pipeline: The pipeline; its runner works elsewhere.
+        pipeline: The pipeline.
+        run: What it writes. Once that is given up, workers that go on all the same, as Flink's do
+            when a batch job is canceled through its job server, publish nothing any more.
         say: Where to tell which job it is.
+        take_signals: Takes signals back from job servers that Beam starts.
 
     Raises:
-        KeyboardInterrupt: There was a signal; the job has been cancelled.
+        KeyboardInterrupt: There was a signal; the job has been canceled.
         GoesOn: There was a signal, but the job may go on.
     """
     with interrupt.stop_on_signals():  # a job that is being made has no handle yet to cancel it by
         result = pipeline.run()
+    take_signals()
     described = _described(result, pipeline.options)
     if described:
         say(f"running as {described}")
@@ -64,8 +53,14 @@ def run(pipeline: beam.Pipeline, say: Callable[[str], None]) -> None:
             return
     except KeyboardInterrupt:
         pass
-    say("cancelling the job; interrupt again to leave it as it is")
-    _cancel(result, described or "the job")
+    except Exception:
+        with suppress(Exception):
+            if not PipelineState.is_terminal(result.state):
+                give_up(run)
+                result.cancel()
+        raise
+    say("canceling the job; interrupt again to leave it as it is")
+    _cancel(result, run, described or "the job")
     raise KeyboardInterrupt
 
 
@@ -75,7 +70,7 @@ def _check(state: str | None) -> None:
         raise EmbedPipelineError(f"the job ended with the state {state}; look into its log there")
 
 
-def _cancel(result: PipelineResult, described: str) -> None:
+def _cancel(result: PipelineResult, run: Run, described: str) -> None:
     """Cancel a job and wait until it has ended, so that it does not publish behind our back.
 
     Raises:
@@ -83,6 +78,10 @@ def _cancel(result: PipelineResult, described: str) -> None:
     """
     until = time.monotonic() + ENDING_SECONDS
     problem: object = f"it has not ended within {ENDING_SECONDS:,.0f} s"
+    publishes = " and publish"
+    with suppress(OSError):
+        give_up(run)
+        publishes = ", but publishes nothing"
     try:
         result.cancel()
         while time.monotonic() < until:
@@ -94,7 +93,7 @@ def _cancel(result: PipelineResult, described: str) -> None:
     except Exception as error:  # noqa: BLE001 (a runner raises what it likes)
         problem = error
     raise GoesOn(
-        f"cancelling failed ({problem}): {described} may go on and publish; cancel it where it runs"
+        f"canceling failed ({problem}): {described} may go on{publishes}; cancel it where it runs"
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import apache_beam as beam
 import orjson
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -17,6 +16,7 @@ from embed_pipeline.job import Job
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.pipelines import embed_corpus
 from embed_pipeline.pipelines.execution import told
+from embed_pipeline.pipelines.options import new_pipeline
 from embed_pipeline.records import Document
 from embed_pipeline.sampling import evenly
 
@@ -60,7 +60,7 @@ def try_out(job: Job, options: PipelineOptions, documents: Sequence[Document]) -
             }
         )
         logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # its tracebacks
-        pipeline = beam.Pipeline(options=options)
+        pipeline = new_pipeline(options)
         embed_corpus.build(pipeline, trial)
         began = time.monotonic()
         try:

@@ -9,7 +9,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import grpc
+
 WORKER_THREAD = "run_worker"  # as Beam calls the threads that wait for its processes
+READER_THREAD = "read_grpc_client_inputs"  # of a worker in this process
 CODE = "exited with return code"
 
 
@@ -35,6 +38,17 @@ class WorkerWatch:
         return True
 
 
+def _hung_up(told: threading.ExceptHookArgs) -> bool:
+    """Tell whether a worker in this process ended because its engine closed the connection.
+
+    Flink does so after each stage. What it means is known by how the job ends.
+    """
+    thread = told.thread.name if told.thread else ""
+    return thread.startswith((WORKER_THREAD, READER_THREAD)) and isinstance(
+        told.exc_value, grpc.RpcError
+    )
+
+
 @contextmanager
 def watching_workers() -> Iterator[WorkerWatch]:
     """Interrupt the main thread with SIGINT when a worker process dies, until the block ends.
@@ -48,7 +62,7 @@ def watching_workers() -> Iterator[WorkerWatch]:
     before = threading.excepthook
 
     def hook(told: threading.ExceptHookArgs) -> None:
-        if not watch.hear(told):
+        if not watch.hear(told) and not _hung_up(told):
             before(told)
 
     threading.excepthook = hook

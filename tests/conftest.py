@@ -15,20 +15,23 @@ settings.load_profile("unhurried")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--live", action="store_true", help="also test the server of OLLAMA_HOST")
+    parser.addoption("--engines", action="store_true", help="also run Prism and Flink")
     parser.addoption("--dataflow", action="store_true", help="also test what Dataflow does")
 
 
+NOT_ASKED_FOR = {
+    "live": "needs a real server: set OLLAMA_HOST and run `make live`",
+    "engines": "starts Prism and Flink: run `make engines`",
+    "dataflow": "needs apache-beam[gcp] and Go: run `make dataflow`",
+}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--live"):
-        skip = pytest.mark.skip(reason="needs a real server: set OLLAMA_HOST and run `make live`")
-        for item in items:
-            if item.get_closest_marker("live"):
-                item.add_marker(skip)
-    if not config.getoption("--dataflow"):
-        skip = pytest.mark.skip(reason="needs apache-beam[gcp] and Go: run `make dataflow`")
-        for item in items:
-            if item.get_closest_marker("dataflow"):
-                item.add_marker(skip)
+    for name, reason in NOT_ASKED_FOR.items():
+        if not config.getoption(f"--{name}"):
+            for item in items:
+                if item.get_closest_marker(name):
+                    item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture

@@ -48,6 +48,8 @@ class WriteDataset(beam.PTransform):
         run: The run, where the caller watches it.
         expected: What was planned for this job, for the manifest; see `commit.Target`.
         reused: What is taken from earlier runs, where `SkipDone` has left that out.
+        provenance: What makes the vectors, where the caller knows it: as a side input it keeps
+            Flink and Spark from embedding and writing in one step.
 
     Raises:
         ConfigError: There is a dataset already and `on_exists` is "error", an argument is wrong, or
@@ -61,6 +63,7 @@ class WriteDataset(beam.PTransform):
     run: Run | None = None
     expected: Mapping[str, float] | None = None
     reused: Reused | None = None
+    provenance: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before anything runs."""
@@ -88,7 +91,7 @@ class WriteDataset(beam.PTransform):
         provenance = AsSingleton(result.provenance)
         rows = result.embedded | "Rows" >> InGlobalWindow()
         written = rows | "Write rows" >> beam.ParDo(
-            WriteRows(self.target), provenance
+            WriteRows(self.target), self.provenance or provenance
         ).with_outputs(FAILED, main="parts")
         failures = (
             result.failed | "Failures" >> WriteFailed(self.target),

@@ -170,7 +170,7 @@ def test_a_signal_cancels_the_job(
 
     assert caught.value.exit_code == 128 + number
     assert service.state == "JOB_STATE_CANCELLED"
-    assert "cancelling the job" in capfd.readouterr().err
+    assert "canceling the job" in capfd.readouterr().err
 
 
 def test_a_job_that_somebody_else_cancels_is_told_as_such(

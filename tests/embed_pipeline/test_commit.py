@@ -19,7 +19,7 @@ from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.output import Output
 from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.records import Embedded, Failed
-from embed_pipeline.staging import Run
+from embed_pipeline.staging import Run, give_up
 from embed_pipeline.verify import verify
 from tests.support.rows import RUN_ID, made_by, row
 from tests.support.scripted import DIGEST
@@ -36,6 +36,10 @@ def target(out: Path, on_duplicate: str = "error", **output: Any) -> Target:
     settings = Output.model_validate({"path": str(out), **output})
     run = Run(str(out), RUN_ID)
     return Target(run, "2026-01-01T00:00:00+00:00", settings, {}, on_duplicate, {"inputs": ["f"]})
+
+
+def another_run(out: Path) -> Run:
+    return Run(str(out), "20260102T000000Z-def456")
 
 
 def part(to: Target, *rows: Embedded) -> PartFile:
@@ -177,6 +181,27 @@ def test_times_are_to_the_millisecond_in_utc() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", commit.now())
 
 
+def test_a_run_that_is_done_again_after_it_has_published_changes_nothing(out: Path) -> None:
+    to = target(out)
+    first = published(to, Written(made_by(), 1, [part(to, row("a"))], []))
+    again = Written(made_by(), 1, [part(to, row("a"))], [])
+    assert commit.publish(to, again, [Merged(0, again.parts[0], 0)]) == first
+    assert read_manifest(str(out)) == first
+    assert ids(out) == ["a"]
+    assert not (out / "staging").exists()
+
+
+def test_a_run_that_was_given_up_publishes_nothing(out: Path) -> None:
+    to = target(out)
+    written = Written(made_by(), 1, [part(to, row("a"))], [])
+    give_up(to.run)
+    with pytest.raises(InterruptedJobError, match="given this run up"):
+        commit.plan(to, written)
+    with pytest.raises(InterruptedJobError, match="given this run up"):
+        commit.publish(to, written, [Merged(0, written.parts[0], 0)])
+    assert not (out / "manifest.json").exists()
+
+
 def test_a_lost_document_is_noticed_and_nothing_is_published(out: Path) -> None:
     to = target(out)
     with pytest.raises(
@@ -201,8 +226,8 @@ def test_an_old_dataset_is_replaced_with_all_its_files(out: Path) -> None:
     to = target(out, on_exists="overwrite")
     published(to, Written(made_by(), 2, [part(to, row("a"))], failures(to, "b")))
     (out / "data" / "part-00007.parquet").write_bytes(b"left over")
-    following = to._replace(run=Run(str(out), NEXT_RUN_ID))
-    published(following, Written(made_by(), 1, [part(following, row("new"))], []))
+    to = to._replace(run=another_run(out))
+    published(to, Written(made_by(), 1, [part(to, row("new"))], []))
     assert ids(out) == ["new"]
     assert list((out / "failures").iterdir()) == []
 
@@ -269,9 +294,9 @@ def test_a_stopped_job_is_not_committed(out: Path) -> None:
 def test_a_dataset_another_run_has_published_meanwhile_is_left_alone(out: Path) -> None:
     to = target(out)
     published(to, Written(made_by(), 1, [part(to, row("a"))], []))
-    other = to._replace(run=Run(str(out), NEXT_RUN_ID))
+    to = to._replace(run=another_run(out))
     with pytest.raises(RefusedError, match="another run has published a dataset"):
-        published(other, Written(made_by(), 1, [part(other, row("b"))], []))
+        published(to, Written(made_by(), 1, [part(to, row("b"))], []))
     assert ids(out) == ["a"]
 
 

@@ -127,3 +127,13 @@ def test_a_signal_ends_a_wait_and_a_second_sigint_raises(number: signal.Signals)
             assert process.wait(30) == 0
         finally:
             process.kill()
+
+
+def test_signals_that_somebody_else_has_taken_can_be_taken_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with interrupt.stop_on_signals() as take:
+        ours = signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        take()
+        assert signal.getsignal(signal.SIGTERM) == ours
+    assert signal.getsignal(signal.SIGTERM) == before

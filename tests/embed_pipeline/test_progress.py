@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
+from embed_pipeline.errors import InterruptedJobError
 from embed_pipeline.progress import LOCAL_INTERVAL, Progress, ProgressFile, read_progress, running
-from embed_pipeline.staging import Run
+from embed_pipeline.staging import Run, give_up
 
 
 def test_writers_add_up(tmp_path: Path) -> None:
@@ -32,3 +35,13 @@ def test_runs_that_left_something_are_listed_oldest_first(tmp_path: Path) -> Non
         Run(str(tmp_path), "20260101T000000Z-aaaaaa"),
         Run(str(tmp_path), "20260102T000000Z-bbbbbb"),
     ]
+
+
+def test_a_writer_nobody_waits_for_stops(tmp_path: Path) -> None:
+    run = Run(str(tmp_path), "r1")
+    file = ProgressFile(run, "one")
+    give_up(run)
+    with pytest.raises(InterruptedJobError):
+        file.write(Progress())
+    with pytest.raises(InterruptedJobError):
+        ProgressFile(run, "two")

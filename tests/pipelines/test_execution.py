@@ -7,13 +7,15 @@ from pathlib import Path
 
 import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState
 
 from embed_pipeline import errors, interrupt, resume
 from embed_pipeline.output import Output
 from embed_pipeline.parts import RowWriter
 from embed_pipeline.pipelines.execution import Attempt, Interrupted, execute, told
 from embed_pipeline.schema import Layout
-from embed_pipeline.staging import Run
+from embed_pipeline.staging import Run, check_wanted
 from tests.support.rows import RUN_ID, made_by, row
 from tests.support.scripted import DIGEST, DIMENSION
 
@@ -132,3 +134,32 @@ def test_a_full_disk_is_told_with_the_path() -> None:
     found = told(OSError(28, "No space left on device: /out/staging/x.parquet [while running 'W']"))
     assert isinstance(found, errors.DatasetError)
     assert "No space left on device: /out/staging/x.parquet; make room there" in str(found)
+
+
+class _GoesOn(PipelineResult):
+    """Be a job whose engine cannot be reached any more."""
+
+    def __init__(self) -> None:
+        super().__init__(PipelineState.RUNNING)
+
+    def wait_until_finish(self, *_: object) -> None:
+        raise ConnectionError("the job server has gone")
+
+    def cancel(self) -> None:
+        raise ConnectionError("the job server has gone")
+
+
+class FarRunner(PipelineRunner):
+    """Be a runner whose jobs are done elsewhere."""
+
+    def run_pipeline(self, *_: object) -> PipelineResult:
+        return _GoesOn()
+
+
+def test_a_job_that_may_go_on_elsewhere_is_given_up(run: Run) -> None:
+    pipeline = beam.Pipeline(options=PipelineOptions([f"--runner={__name__}.FarRunner"]))
+    _ = pipeline | beam.Create([0], reshuffle=False)
+    with pytest.raises(errors.EmbedPipelineError, match="the job server has gone"):
+        execute(pipeline, Attempt(run, 0, known=True))
+    with pytest.raises(errors.InterruptedJobError):
+        check_wanted(run)

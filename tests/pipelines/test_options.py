@@ -1,10 +1,17 @@
 """Beam's own options: verbatim from the file, flags win, and unknown ones are errors."""
 
+import importlib.util
+
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions, GoogleCloudOptions, StandardOptions
 
 from embed_pipeline.errors import ConfigError
-from embed_pipeline.pipelines.options import beam_options, runner_name
+from embed_pipeline.pipelines.options import (
+    beam_options,
+    new_pipeline,
+    runner_name,
+    works_here,
+)
 
 
 def test_the_local_runner_is_pinned() -> None:
@@ -57,3 +64,39 @@ def test_an_unknown_flag_names_the_nearest() -> None:
 def test_a_wrong_value_is_an_error() -> None:
     with pytest.raises(ConfigError, match="direct_num_workers"):
         beam_options({"direct_num_workers": "many"}, [])
+
+
+@pytest.mark.parametrize("name", ["prism", "PrismRunner"])
+def test_a_runner_has_one_name_here(name: str) -> None:
+    assert runner_name(beam_options({"runner": name}, [])) == "PrismRunner"
+
+
+@pytest.mark.parametrize(
+    ("section", "here"),
+    [
+        ({}, True),
+        ({"runner": "prism"}, True),
+        ({"runner": "FlinkRunner"}, True),
+        ({"runner": "FlinkRunner", "flink_master": "cluster:8081"}, False),
+        ({"runner": "FlinkRunner", "environment_type": "EXTERNAL"}, False),
+        ({"runner": "PortableRunner"}, False),
+        ({"runner": "PortableRunner", "environment_type": "LOOPBACK"}, True),
+        ({"runner": "DataflowRunner"}, False),
+    ],
+)
+def test_where_the_work_is_done_is_known(section: dict[str, str], here: bool) -> None:
+    assert works_here(beam_options(section, [])) is here
+
+
+def test_options_that_do_not_go_together_are_an_error_of_ours() -> None:
+    flags = ["--environment_type=LOOPBACK", "--environment_config=localhost:1"]
+    with pytest.raises(ConfigError, match="environment_config is not compatible"):
+        new_pipeline(beam_options({"runner": "PortableRunner"}, flags))
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("google.cloud") is not None, reason="Google's packages are installed"
+)
+def test_dataflow_without_its_packages_says_what_to_install() -> None:
+    with pytest.raises(ConfigError, match=r"pip install 'embed_pipeline\[gcp\]'"):
+        new_pipeline(beam_options({"runner": "DataflowRunner"}, []))

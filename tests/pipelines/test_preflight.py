@@ -9,7 +9,7 @@ import pytest
 from embed_pipeline import errors
 from embed_pipeline.batch_checks import FEW_TEXTS
 from embed_pipeline.endpoint import Batching, Endpoint
-from embed_pipeline.pipelines.preflight import preflight
+from embed_pipeline.pipelines.preflight import preflight, preflight_from_afar
 from embed_pipeline.pipelines.terminal import Terminal
 from tests.support.scripted import (
     DIGEST,
@@ -156,3 +156,14 @@ def test_addresses_with_different_models_are_refused(
         f"{endpoint.url} has d1d1d1d1d1d1, {other.url} has e2e2e2e2e2e2; "
         "their vectors do not compare: give all of them the same model"
     )
+
+
+def test_an_endpoint_only_workers_reach_is_no_error(
+    dead: str, endpoint: ScriptedEndpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def from_afar(url: str) -> str:
+        return preflight_from_afar(Endpoint(url=url, model="all-minilm"), Batching(), Terminal())
+
+    assert from_afar(endpoint.url) == DIGEST
+    assert from_afar(dead) == ""
+    assert "the workers look for themselves" in capsys.readouterr().err

@@ -1,17 +1,16 @@
 """Jobs that run elsewhere, as far as no cloud is needed; tests/dataflow has the rest."""
 
-import importlib.util
+from pathlib import Path
 
 import apache_beam as beam
 import pytest
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from embed_pipeline.errors import ConfigError, EmbedPipelineError
+from embed_pipeline.errors import EmbedPipelineError, InterruptedJobError
 from embed_pipeline.interrupt import request_stop
-from embed_pipeline.pipelines.options import beam_options
-from embed_pipeline.pipelines.remote import GoesOn, new_pipeline, run
-
-WITH_GOOGLE = importlib.util.find_spec("google.cloud") is not None
+from embed_pipeline.pipelines import remote
+from embed_pipeline.pipelines.remote import GoesOn
+from embed_pipeline.staging import Run, check_wanted, new_run
 
 
 class Result(PipelineResult):
@@ -39,44 +38,42 @@ class Runner(beam.runners.PipelineRunner):
         return self.result
 
 
-def test_an_option_the_runner_refuses_is_told_as_such() -> None:
-    flags = ["--environment_type=DOCKER", "--environment_options=process_command=x"]
-
-    with pytest.raises(ConfigError, match=r"^Beam's options: .*process_command"):
-        new_pipeline(beam_options({"runner": "PortableRunner"}, flags))
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return new_run(str(tmp_path))
 
 
-@pytest.mark.skipif(WITH_GOOGLE, reason="Google's packages are installed")
-def test_dataflow_without_its_packages_says_what_to_install() -> None:
-    with pytest.raises(ConfigError, match=r"pip install 'embed_pipeline\[gcp\]'"):
-        new_pipeline(beam_options({"runner": "DataflowRunner"}, []))
-
-
-def test_a_job_that_ends_well_says_nothing() -> None:
+def test_a_job_that_ends_well_says_nothing(run: Run) -> None:
     said: list[str] = []
 
-    run(beam.Pipeline(Runner(Result(PipelineState.DONE))), said.append)
+    remote.run(beam.Pipeline(Runner(Result(PipelineState.DONE))), run, said.append)
 
     assert said == []
 
 
-def test_a_job_that_ended_otherwise_is_an_error_even_where_its_runner_says_nothing() -> None:
+def test_a_job_that_ended_otherwise_is_an_error_where_its_runner_says_nothing_too(
+    run: Run,
+) -> None:
     with pytest.raises(EmbedPipelineError, match="ended with the state CANCELLED"):
-        run(beam.Pipeline(Runner(Result(PipelineState.CANCELLED))), print)
+        remote.run(beam.Pipeline(Runner(Result(PipelineState.CANCELLED))), run, print)
 
 
-def test_a_signal_while_the_job_is_made_cancels_it() -> None:
+def test_a_signal_while_the_job_is_made_cancels_it(run: Run) -> None:
     result = Result(PipelineState.DONE)
     request_stop(2)
 
     with pytest.raises(KeyboardInterrupt):
-        run(beam.Pipeline(Runner(result)), print)
+        remote.run(beam.Pipeline(Runner(result)), run, print)
 
     assert result.state == PipelineState.CANCELLED
+    with pytest.raises(InterruptedJobError):
+        check_wanted(run)
 
 
-def test_a_job_that_cannot_be_cancelled_is_said_to_go_on() -> None:
+def test_a_job_that_cannot_be_canceled_is_said_to_go_on(run: Run) -> None:
     request_stop(2)
 
-    with pytest.raises(GoesOn, match=r"cancelling failed \(not yours\): the job may go on"):
-        run(beam.Pipeline(Runner(Result(PipelineState.DONE, obeys=False))), print)
+    with pytest.raises(
+        GoesOn, match=r"failed \(not yours\): the job may go on, but publishes nothing"
+    ):
+        remote.run(beam.Pipeline(Runner(Result(PipelineState.DONE, obeys=False))), run, print)

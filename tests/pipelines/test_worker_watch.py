@@ -2,6 +2,7 @@
 
 import threading
 
+import grpc
 import pytest
 
 from embed_pipeline.pipelines.worker_watch import watching_workers
@@ -43,6 +44,14 @@ def test_what_dies_as_the_job_ends_does_not_matter() -> None:
         watch.ending = True
         end("run_worker", RuntimeError(DIED))
     assert watch.died is None
+
+
+def test_a_worker_in_this_process_may_be_hung_up_on(capfd: pytest.CaptureFixture[str]) -> None:
+    with watching_workers() as watch:
+        end("read_grpc_client_inputs", grpc.RpcError("CANCELLED: hanging up"))
+        end("run_worker_1-1", grpc.RpcError("CANCELLED: hanging up"))
+    assert watch.died is None
+    assert capfd.readouterr().err == ""
 
 
 def test_the_hook_is_put_back() -> None:

@@ -1,7 +1,7 @@
 """What a launcher talks to on Google Cloud, on loopback: Dataflow's jobs, and a bucket to stage in.
 
 Nothing is known of Google's own servers here but their interfaces, as the client libraries use
-them. A job does what a test says: it runs what was staged, fails, or goes on until it is cancelled.
+them. A job does what a test says: it runs what was staged, fails, or goes on until it is canceled.
 """
 
 import base64
@@ -31,7 +31,7 @@ class DataflowService:
     Attributes:
         url: Where it listens.
         work: Called in a thread with the staged pipeline; what it raises is the job's error. The
-            job runs until it returns. None: the job runs until it is cancelled.
+            job runs until it returns. None: the job runs until it is canceled.
         created: Called once the job runs, before its launcher is told.
         job: The job's description, as it came.
         state: The job's state.
