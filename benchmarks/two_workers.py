@@ -22,7 +22,8 @@ import yaml
 from benchmarks.canned import canned
 from benchmarks.results import record
 
-TEXTS, CHARACTERS = 30_000, 500  # some 16 shards; longer texts would go alone
+TEXTS = 30_000
+FILLING = "x" * 480  # beside each text, for some 16 shards; texts of a request are to be short
 MAX_TEXTS, IN_FLIGHT = 32, 2
 MS_PER_TEXT = 2.0
 ROUNDS = 3
@@ -31,11 +32,11 @@ WORKERS = (1, 2)
 
 def corpus(path: Path) -> None:
     """Write texts as JSON Lines."""
-    filling = "word " * (CHARACTERS // 5)
     with path.open("w") as file:
         for number in range(TEXTS):
-            text = f"Document {number} {filling}"
-            file.write(json.dumps({"id": f"doc-{number}", "text": text}) + "\n")
+            text = f"Document number {number}"
+            document = {"id": f"doc-{number}", "text": text, "filling": FILLING}
+            file.write(json.dumps(document) + "\n")
 
 
 def rate(folder: Path, workers: int) -> float:
@@ -43,11 +44,7 @@ def rate(folder: Path, workers: int) -> float:
     out = folder / f"out-{workers}"
     job = {
         "corpus": {"files": str(folder / "corpus.jsonl"), "attributes": {}},
-        "batching": {
-            "max_texts": MAX_TEXTS,
-            "max_chars": MAX_TEXTS * CHARACTERS * 2,
-            "in_flight": IN_FLIGHT,
-        },
+        "batching": {"max_texts": MAX_TEXTS, "in_flight": IN_FLIGHT},
         "tokens": {"recount": 0},
         "output": {"path": str(out), "on_exists": "overwrite"},
     }
