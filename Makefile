@@ -33,7 +33,7 @@ demo: setup  ## embed the documentation of Python's standard library, and search
 
 test: setup  ## every test
 	$(BIN)/embed-pipeline fetch
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: setup  ## style and types
 	$(BIN)/ruff check .

@@ -70,6 +70,7 @@ setup(
             "prometheus-client>=0.20",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "qdrant-client>=1.9",
             "ruff>=0.6",
             "setuptools>=77",

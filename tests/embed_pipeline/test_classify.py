@@ -120,6 +120,7 @@ MEANINGS = [
     (errors.ConnectionLost, True, "text", 3),
     (errors.RequestTimedOut, True, "text", 1),
     (errors.Overloaded, True, "job", None),
+    (errors.TokenUnavailable, True, "job", None),
     (errors.ModelLoadFailed, True, "job", None),
     (errors.RunnerCrashed, True, "text", 3),
     (errors.VectorNotFinite, True, "text", 2),
