@@ -31,9 +31,10 @@ demo: setup  ## embed the documentation of Python's standard library, and search
 	$(BIN)/embed-pipeline run configs/demo.yaml
 	$(BIN)/embed-pipeline search out/python-docs "read a csv file"
 
+# Four at a time, whatever the cores: most of the time goes by in waiting for processes.
 test: setup  ## every test
 	$(BIN)/embed-pipeline fetch
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n 4
 
 check: setup  ## style and types
 	$(BIN)/ruff check .

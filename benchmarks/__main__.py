@@ -3,6 +3,7 @@
 from benchmarks import (
     client_cost,
     embedded_rate,
+    engines,
     fidelity,
     grouping,
     kills,
@@ -24,6 +25,7 @@ for benchmark in (
     memory,
     shuffle,
     two_workers,
+    engines,
     token_counting,
     grouping,
     token_truth,

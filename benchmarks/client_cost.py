@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def floor(url: str, folder: Path) -> None:
     pq.write_table(table, folder / "out.parquet", compression="zstd", use_dictionary=False)
 
 
-def stock(url: str, folder: Path) -> None:
+def stock(url: str, folder: Path, flags: Sequence[str] = ("--runner=FnApiRunner",)) -> None:
     """Embed with what Beam brings: RunInference, a RemoteModelHandler, WriteToParquet."""
     import apache_beam as beam
     import httpx
@@ -99,7 +99,7 @@ def stock(url: str, folder: Path) -> None:
     schema = pa.schema(
         [("id", pa.string()), ("text", pa.string()), ("vector", pa.list_(pa.float32(), DIMENSION))]
     )
-    with beam.Pipeline(runner="FnApiRunner") as p:
+    with beam.Pipeline(argv=list(flags)) as p:
         _ = (
             p
             | beam.io.ReadFromText(str(folder / "corpus.jsonl"))

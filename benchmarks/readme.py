@@ -51,6 +51,7 @@ def measured() -> str:
         ),
         ("peak memory of a run", f"{peaks} rows: {memory['large / small']:.2f} x"),
         *_spread_rows(),
+        *_engine_rows(),
         (
             "embedded endpoint's distance to the published example of its model",
             f"{fidelity['largest difference']:.0e} at most; token counts {counts}",
@@ -120,6 +121,37 @@ def _spread_rows() -> list[tuple[str, str]]:
         (
             "two worker processes beside one, the server not the limit",
             f"{two['two']:,.0f} texts/s, {two['one']:,.0f} with one: {two['two / one']:.2f} x",
+        ),
+    ]
+
+
+def _engine_rows() -> list[tuple[str, str]]:
+    """Return the table's rows about the engines a job runs on."""
+    engines = _result("engines")["engines"]
+    ways = ("ours", "stock Beam")
+    shuffled = [one for one in engines.values() if "shuffled bytes a row" in one["ours"]]
+    return [
+        *(
+            (
+                f"rows a second and CPU time a row on {name}, endpoint not counted",
+                "; ".join(
+                    f"{way} {found[way]['rows a second']:,} and {found[way]['CPU us a row']} µs"
+                    for way in ways
+                )
+                + "; peak memory "
+                + ", ".join(
+                    f"{sum(job['peak_mb'].values()):,} MB at {rows}"
+                    for rows, job in found["ours"]["jobs"].items()
+                ),
+            )
+            for name, found in engines.items()
+        ),
+        *(
+            (
+                "bytes a row that Flink shuffles",
+                ", ".join(f"{way} {one[way]['shuffled bytes a row']:,}" for way in ways),
+            )
+            for one in shuffled
         ),
     ]
 

@@ -225,6 +225,11 @@ class Cluster:
         """Return the state of each job the JobManager has seen, by its id."""
         return {one["id"]: one["status"] for one in self._asked("jobs")["jobs"]}
 
+    def bytes_passed_on(self) -> int:
+        """Return how many bytes the tasks of all jobs have passed on to the next ones."""
+        every = (self._asked(f"jobs/{job}")["vertices"] for job in self.jobs())
+        return sum(int(task["metrics"]["write-bytes"]) for tasks in every for task in tasks)
+
     def until_all_have_ended(self) -> None:
         """Wait until no job is under way."""
         ended = {"FINISHED", "FAILED", "CANCELED"}
