@@ -54,6 +54,9 @@ def on_one_machine(options: PipelineOptions) -> Processes:
     parallelism = int(options.view_as(PortableOptions).sdk_worker_parallelism)
     if parallelism < 1:
         return Processes(None, "set beam.sdk_worker_parallelism")
+    bundles = options.view_as(FlinkRunnerOptions).parallelism
+    if name != "SparkRunner" and 0 < bundles < parallelism:
+        return _counted(bundles, "process", "parallelism")
     return _counted(parallelism, "process", "sdk_worker_parallelism") if parallelism > 1 else ONE
 
 
@@ -92,7 +95,8 @@ def told(options: PipelineOptions, endpoint: Endpoint, batching: Batching) -> st
     number = processes.number * batching.in_flight
     how = " x ".join(filter(None, [processes.how, f"in_flight {batching.in_flight}"]))
     if number > batching.max_at_address:
-        fewer = f"{'fewer processes, ' if processes.number > 1 else ''}a lower batching.in_flight"
+        many = "fewer processes, " if own else "fewer workers or processes, "
+        fewer = f"{many if processes.number > 1 else ''}a lower batching.in_flight"
         raise ConfigError(
             f"{number} requests could be under way at once at one address ({how}), and more than "
             f"{batching.max_at_address} are refused: take {fewer}, or, where the server works on "

@@ -21,6 +21,11 @@ from embed_pipeline.errors import EmbedPipelineError
 from embed_pipeline.job import Job, JobFile, load
 
 JOB_FILE = "job_file"
+IMAGE = "sdk_container_image"  # Beam's own option, which a template must declare
+DEFAULTS = {  # of Beam's options; a job file's, and the launcher's flags, win
+    "runner": "DataflowRunner",
+    "experiments": ["no_use_multiple_sdk_containers"],  # one process a worker
+}
 HIDDEN = {"endpoint_headers"}  # Dataflow shows parameters to whoever may look at the job
 LEFT_OUT = "store"  # of refreshes, which a template does not make
 
@@ -85,7 +90,13 @@ def metadata() -> dict[str, Any]:
             "settings may stand there or be given as parameters.",
             "isOptional": True,
             "regexes": ["^gs://.+"],
-        }
+        },
+        {
+            "name": IMAGE,
+            "label": "image of the workers",
+            "helpText": "An image that has this package, such as the template's own.",
+            "isOptional": True,
+        },
     ]
     for one in parameters():
         needed = " Needed, here or in the job file." if one.required else ""
@@ -101,7 +112,8 @@ def metadata() -> dict[str, Any]:
     return {
         "name": "embed_pipeline",
         "description": "Turn a corpus into a Parquet dataset of embedding vectors, with a model "
-        "you host. Values are YAML, as in a job file.",
+        "you host. Values are YAML, as in a job file: quote one that holds a colon or a brace, "
+        "such as '{title}: {body}'.",
         "streaming": False,
         "supportsAtLeastOnce": False,
         "parameters": shown,
@@ -141,7 +153,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         flags, unknown = split_known(rest)
         for flag in unknown:  # a user's are checked against the metadata before we are started
             terminal.warn(f"the launcher gave {flag.partition('=')[0]}, which Beam does not know")
-        section = {"runner": "DataflowRunner", **job_file.beam}
+        image = {"sdk_location": "container"} if any(IMAGE in flag for flag in flags) else {}
+        section = {**DEFAULTS, **image, **job_file.beam}
         job_file = job_file.model_copy(update={"beam": section})
         return run_job(job_file, flags, terminal, wait=False)
     except EmbedPipelineError as error:

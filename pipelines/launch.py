@@ -74,11 +74,6 @@ def run_job(
     """
     options = beam_options(job_file.beam, flags)
     job = job_file.job
-    if dry_run:
-        concurrency.told(options, job.endpoint, job.batching)
-        _build_only(job)
-        terminal.say("the job file is good; nothing was read, asked or written")
-        return PUBLISHED
     local = works_here(options)
     if not local and job.endpoint.url in (AUTO, EMBEDDED):
         raise errors.ConfigError(
@@ -86,6 +81,10 @@ def run_job(
             "resolve: set it to 'worker', or to the address of a server they can reach"
         )
     at_once = concurrency.told(options, job.endpoint, job.batching)
+    if dry_run:
+        _build_only(job)
+        terminal.say("the job file is good; nothing was read, asked or written")
+        return PUBLISHED
     ownership.check_free(job.output)
     files = corpus.find_files(job.corpus)
     ownership.check_apart(job.output, files)
@@ -218,8 +217,8 @@ def _reused(
     if not left:
         for run in running(job.output.path):
             terminal.say(
-                f"nothing of run {run.run_id} is reused: it is of another job, corpus or model, or "
-                "has left no whole file"
+                f"nothing of run {run.run_id} is reused: it is of another job, corpus or model, is "
+                "still running, or has left no whole file"
             )
         return None
     repeat = job.corpus.on_duplicate != "error"

@@ -1,12 +1,18 @@
 """Jobs that run elsewhere: begun from here, waited for, and stopped with their launcher."""
 
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+import grpc
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    PortableOptions,
+)
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from embed_pipeline import interrupt
@@ -16,6 +22,7 @@ from embed_pipeline.staging import Run, give_up
 
 ENDING_SECONDS = 600.0  # for a job to end that was told to
 LOOK_SECONDS = 2.0
+CONNECT_SECONDS = 10.0
 
 
 class GoesOn(EmbedPipelineError):
@@ -41,6 +48,7 @@ def run(
         KeyboardInterrupt: There was a signal; the job has been canceled.
         GoesOn: There was a signal, but the job may go on.
     """
+    _check_reached(pipeline.options)
     with interrupt.stop_on_signals():  # a job that is being made has no handle yet to cancel it by
         result = pipeline.run()
     take_signals()
@@ -53,15 +61,61 @@ def run(
             return
     except KeyboardInterrupt:
         pass
-    except Exception:
+    except Exception as error:
+        if _has_ended(result):
+            raise
+        publishes = _given_up(run)
         with suppress(Exception):
-            if not PipelineState.is_terminal(result.state):
-                give_up(run)
-                result.cancel()
-        raise
+            result.cancel()
+        if not isinstance(error, grpc.RpcError):
+            raise
+        raise EmbedPipelineError(
+            f"lost the job server ({_said(error)}): the job may go on{publishes}"
+        ) from error
     say("canceling the job; interrupt again to leave it as it is")
     _cancel(result, run, described or "the job")
     raise KeyboardInterrupt
+
+
+def _check_reached(options: PipelineOptions) -> None:
+    """Find out at once whether the job server is there; Beam asks it in silence for minutes.
+
+    Raises:
+        EmbedPipelineError: Nobody listens there.
+    """
+    server = str(options.view_as(PortableOptions).job_endpoint or "")
+    host, _, port = server.rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise EmbedPipelineError(
+            f"no job server answers at {server} ({error}): start it, or correct beam.job_endpoint"
+        ) from error
+
+
+def _has_ended(result: PipelineResult) -> bool:
+    """Tell whether a job has ended, as far as its engine can be asked."""
+    try:
+        return bool(PipelineState.is_terminal(result.state))
+    except Exception:  # noqa: BLE001 (a runner raises what it likes)
+        return False
+
+
+def _given_up(run: Run) -> str:
+    """See to it that a job that goes on publishes nothing; return whether it does, in words."""
+    try:
+        give_up(run)
+    except OSError:
+        return " and publish"
+    return ", but publishes nothing"
+
+
+def _said(error: grpc.RpcError) -> str:
+    """Return what a call to a job server came to, in a line."""
+    details = getattr(error, "details", lambda: None)()
+    return " ".join(str(details or error).split())
 
 
 def _check(state: str | None) -> None:
@@ -78,10 +132,7 @@ def _cancel(result: PipelineResult, run: Run, described: str) -> None:
     """
     until = time.monotonic() + ENDING_SECONDS
     problem: object = f"it has not ended within {ENDING_SECONDS:,.0f} s"
-    publishes = " and publish"
-    with suppress(OSError):
-        give_up(run)
-        publishes = ", but publishes nothing"
+    publishes = _given_up(run)
     try:
         result.cancel()
         while time.monotonic() < until:

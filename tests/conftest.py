@@ -1,5 +1,7 @@
 """Fixtures that every room's tests use."""
 
+import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +40,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def endpoint() -> Iterator[ScriptedEndpoint]:
     with scripted() as found:
         yield found
+
+
+# A shell's background job ignores SIGINT, and so would every process that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    level = logging.getLogger().level  # which commands change
+    yield
+    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -194,6 +194,7 @@ def test_a_template_makes_a_job_and_does_not_wait_for_it(
     }
     beams = {
         "project": "my-project",
+        "max_num_workers": 2,
         "region": "europe-west1",
         "temp_location": "gs://my-bucket/tmp",
         "staging_location": "gs://my-bucket/staging",

@@ -155,6 +155,7 @@ def test_adopting_a_store_changes_nothing(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.timeout(300)  # a process for each moment
 def test_whatever_moment_it_is_killed_at_a_second_one_finishes_it(tmp_path: Path) -> None:
     old = made(tmp_path / "made")
     kills = 0

@@ -27,6 +27,7 @@ from tests.support.rows import made_by, row
 
 ROOT = Path(__file__).parent.parent.parent
 RETRY_ID = "20260202T000000Z-def456"
+OTHER_ID = "20260303T000000Z-abc789"
 UNLISTED = "the manifest does not list it"
 
 
@@ -124,7 +125,7 @@ def test_a_dataset_another_run_has_published_meanwhile_is_left_alone(tmp_path: P
         failures = FailureWriter(run)
         for name in ("b", "c"):
             failures.add(Failed(name, "t", None, "f", 9, "embed", "NaN", "document", "no"))
-        other = dataset(tmp_path, [row("z")], on_exists="overwrite")
+        other = dataset(tmp_path, [row("z")], run_id=OTHER_ID, on_exists="overwrite")
         written = Written(made_by(), 2, [], list(failures.close()))
         with pytest.raises(RefusedError, match="another run has published"):
             publish(Amendment(run, target, manifest), written)

@@ -25,7 +25,8 @@ def test_a_refresh_that_is_killed_embeds_at_most_a_checkpoint_twice(tmp_path: Pa
     assert len(found.kills) == 3
     assert found.kept_but_sent == 0
     assert found.difference <= 1e-6
-    assert found.embedded_twice <= sum(one.lost for one in found.kills)
+    under_way = 2 * A_REQUEST * len(found.kills)  # sent, but not answered when they were killed
+    assert found.embedded_twice <= sum(one.lost for one in found.kills) + under_way
     assert found.beyond <= 0
 
 

@@ -128,7 +128,7 @@ def test_more_than_sixteen_are_refused_with_the_arithmetic_and_the_cures() -> No
         told(options, ENDPOINT, Batching())
     assert str(refused.value) == (
         "18 requests could be under way at once at one address (9 workers (max_num_workers) x "
-        "in_flight 2), and more than 16 are refused: take fewer processes, a lower "
+        "in_flight 2), and more than 16 are refused: take fewer workers or processes, a lower "
         "batching.in_flight, or, where the server works on so many at once, "
         "batching.max_at_address 18"
     )

@@ -38,6 +38,13 @@ def test_every_regex_accepts_what_it_is_for() -> None:
             assert not re.match(regex, "folder/x")
 
 
+def test_the_workers_image_can_be_told() -> None:
+    names = {one["name"] for one in metadata()["parameters"]}
+
+    assert "sdk_container_image" in names
+    assert parse([*LEAST, "--sdk_container_image=i"])[1] == ["--sdk_container_image=i"]
+
+
 def test_headers_are_no_parameter_since_everybody_would_see_them() -> None:
     assert "endpoint_headers" not in {one.name for one in parameters()}
 

@@ -654,7 +654,7 @@ def test_a_worker_process_that_dies_ends_the_job(job: Job, endpoint: ScriptedEnd
 def kill_worker(launcher: int) -> None:
     """Kill one process of Beam's that a launcher has started."""
     listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(launcher)],
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(launcher)],
         capture_output=True,
         text=True,
         check=True,

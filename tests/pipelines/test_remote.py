@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import apache_beam as beam
+import grpc
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from embed_pipeline.errors import EmbedPipelineError, InterruptedJobError
@@ -68,6 +70,35 @@ def test_a_signal_while_the_job_is_made_cancels_it(run: Run) -> None:
     assert result.state == PipelineState.CANCELLED
     with pytest.raises(InterruptedJobError):
         check_wanted(run)
+
+
+class Lost(Result):
+    """Be a job whose server does not answer any more."""
+
+    def __init__(self) -> None:
+        super().__init__(PipelineState.DONE)
+
+    @property
+    def state(self) -> str:
+        raise grpc.RpcError("Connection reset by peer")
+
+    def wait_until_finish(self, *_: object) -> str:
+        raise grpc.RpcError("Connection reset by peer")
+
+
+def test_a_job_whose_server_is_lost_publishes_nothing_wherever_it_goes_on(run: Run) -> None:
+    said = r"lost the job server \(Connection reset by peer\): .* but publishes nothing"
+    with pytest.raises(EmbedPipelineError, match=said):
+        remote.run(beam.Pipeline(Runner(Lost())), run, print)
+    with pytest.raises(InterruptedJobError):
+        check_wanted(run)
+
+
+def test_a_job_server_that_is_not_there_is_missed_at_once(run: Run) -> None:
+    flags = ["--job_endpoint=localhost:1", "--environment_type=LOOPBACK"]
+    pipeline = beam.Pipeline(Runner(Result(PipelineState.DONE)), options=PipelineOptions(flags))
+    with pytest.raises(EmbedPipelineError, match="no job server answers at localhost:1"):
+        remote.run(pipeline, run, print)
 
 
 def test_a_job_that_cannot_be_canceled_is_said_to_go_on(run: Run) -> None:

@@ -20,11 +20,15 @@ from tests.support.rows import RUN_ID, made_by
 
 
 def dataset(
-    path: Path | str, *parts: Sequence[Embedded], failed: Sequence[str] = (), **output: object
+    path: Path | str,
+    *parts: Sequence[Embedded],
+    failed: Sequence[str] = (),
+    run_id: str = RUN_ID,
+    **output: object,
 ) -> Manifest:
     """Publish rows as a dataset, one data file a part, and a failure for each of some ids."""
     settings = Output.model_validate({"path": str(path), **output})
-    run = Run(str(path), RUN_ID)
+    run = Run(str(path), run_id)
     job = {"output": settings.model_dump(mode="json")}
     to = Target(run, "2026-01-01T00:00:00+00:00", settings, {"n": "int64"}, "error", job)
     written = []
