@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
-import orjson
+import numpy as np
 
 from embed_pipeline.errors import BadAttribute, ConfigError
+from embed_pipeline.json_values import as_json
 
 AttributeType = Literal["int64", "double", "bool", "string"]
 AttributeTypes = dict[str, AttributeType]
@@ -22,6 +23,8 @@ def type_of(value: Any) -> AttributeType | None:
     """
     if value is None:
         return None
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
@@ -136,6 +139,10 @@ def _parse(value: str, wanted: AttributeType) -> Any:
 
 def _convert(name: str, value: Any, wanted: AttributeType) -> Any:
     """Convert a value that is not null and not of exactly the wanted type, or raise."""
+    if isinstance(value, np.generic):
+        value = value.item()
+        if type(value) is _EXACT[wanted] and wanted in ("double", "bool"):
+            return value
     if wanted == "string":
         return _as_string(name, value)
     if isinstance(value, float) and wanted == "int64" and value.is_integer():
@@ -154,7 +161,7 @@ def _as_string(name: str, value: Any) -> str:
         text = str(value)
     else:
         try:
-            text = orjson.dumps(value, default=_json_default).decode()
+            text = as_json(value)
         except TypeError as error:
             raise _misfit(name, value, "string", f": {error}") from error
     try:
@@ -167,10 +174,26 @@ def _as_string(name: str, value: Any) -> str:
     return text
 
 
-def _json_default(value: Any) -> str:
-    if isinstance(value, bytes):
-        raise TypeError("bytes have no place in JSON")
-    return str(value)
+def row_json(attributes: Mapping[str, Any]) -> str | None:
+    """Return attributes nobody declared as one JSON object, or None for none of them.
+
+    Raises:
+        BadAttribute: A value has no JSON.
+    """
+    if not attributes:
+        return None
+    try:
+        return as_json(attributes)
+    except TypeError:
+        for name, value in attributes.items():
+            try:
+                as_json({name: value})
+            except TypeError as error:
+                raise BadAttribute(
+                    f"attribute {name!r} cannot be written as JSON: {error}; convert it, or leave "
+                    f"it out (-{name})"
+                ) from error
+        raise
 
 
 def _misfit(name: str, value: Any, wanted: AttributeType, why: str = "") -> BadAttribute:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from embed_pipeline import accounts, failure_parts, files, interrupt, kept, resume
 from embed_pipeline.attributes import AttributeTypes
-from embed_pipeline.duplicates import find_duplicates
+from embed_pipeline.duplicates import IN_JOB, IN_PIPELINE, find_duplicates
 from embed_pipeline.errors import InterruptedJobError, NothingSucceeds, RefusedError
 from embed_pipeline.locations import name, parse
 from embed_pipeline.manifest import DataFile, Manifest, read_manifest
@@ -96,7 +96,13 @@ def plan(target: Target, written: Written) -> list[MergeTask]:
         raise
     ordered = sorted(written.parts, key=lambda part: (part.first, part.path))
     try:
-        dropped = find_duplicates(ordered, written.failures, target.output, target.on_duplicate)
+        dropped = find_duplicates(
+            ordered,
+            written.failures,
+            target.output,
+            target.on_duplicate,
+            IN_JOB if "corpus" in target.job else IN_PIPELINE,
+        )
     except RefusedError:
         kept.keep(target.run, target.job, written, target.reused)
         raise

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import numpy as np
 
 from embed_pipeline import errors
+from embed_pipeline.json_values import readable_json
 from embed_pipeline.keys import key
 from embed_pipeline.records import Document, Failed
 
@@ -22,37 +23,54 @@ def as_document(element: Any) -> Document:
 
     Raises:
         BadAttribute: An item's metadata have a name that the item itself has.
-        MissingField: There is no text or no id.
+        MissingField: There is no text or no id, or it is null.
         WrongType: The element, its text or its id has no such type.
     """
     if type(element) is Document:
         if type(element.id) is str and element.id and type(element.text) is str:
             return element
-        identity, _ = _checked({"id": element.id, "text": element.text})
+        identity, _ = checked({"id": element.id, "text": element.text})
         return element._replace(id=identity)
     if isinstance(element, str):
         return Document(key("", element), element)
     fields = _fields(element)
-    identity, text = _checked(fields)
+    identity, text = checked(fields)
     del fields["id"], fields["text"]
     return Document(identity, text, fields)
 
 
-def _checked(fields: Mapping[str, Any]) -> tuple[str, str]:
-    """Return id and text, as strings."""
-    missing = "text" if fields.get("text") is None else "id" if fields.get("id") in _NO_ID else None
-    if missing:
-        there = ", ".join(sorted(map(str, fields))) or "nothing"
-        raise errors.MissingField(f"an element has no {missing}; it has {there}")
+def checked(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return id and text, as strings; an integer is an id, too.
+
+    Raises:
+        MissingField: One is not there, null, or an empty id.
+        WrongType: One is of another type.
+    """
+    for name, nothing in (("text", (None,)), ("id", _NO_ID)):
+        if name not in fields:
+            there = ", ".join(sorted(map(str, fields))) or "nothing"
+            raise errors.MissingField(f"an element has no {name}; it has {there}")
+        value = fields[name]
+        if isinstance(value, str | None) and value in nothing:
+            what = "null" if value is None else "empty"
+            raise errors.MissingField(
+                f"an element's {name} is {what}: fill it in, or leave the element out"
+            )
     text, identity = fields["text"], fields["id"]
-    if isinstance(identity, int) and not isinstance(identity, bool):
+    if isinstance(identity, int | np.integer) and not isinstance(identity, bool):
         identity = str(identity)
     for name, value in (("text", text), ("id", identity)):
         if not isinstance(value, str):
-            raise errors.WrongType(
-                f"an element's {name} is of type {type(value).__name__}, not str"
-            )
+            kind, cure = type(value).__name__, _cure(name, value)
+            raise errors.WrongType(f"an element's {name} is of type {kind}, not str{cure}")
     return identity, text
+
+
+def _cure(name: str, value: Any) -> str:
+    if isinstance(value, float | np.floating):
+        why = ": where one is missing, readers make floats of integers" if name == "id" else ""
+        return f"; declare its column a string where it is read, or cast it{why}"
+    return ""
 
 
 def _fields(element: Any) -> dict[str, Any]:
@@ -136,13 +154,8 @@ def failed_document(
 
 
 def attributes_json(attributes: Mapping[str, Any]) -> str | None:
-    """Return attributes as a JSON object, or None for none of them.
+    """Return a failure's attributes as a JSON object, or None for none of them.
 
-    What JSON does not know is written as its string; lone surrogates are escaped.
+    What has no JSON is as `readable_json` shows it.
     """
-    if not attributes:
-        return None
-    try:
-        return orjson.dumps(dict(attributes), default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except TypeError:  # lone surrogates, numbers beyond 64 bits
-        return orjson.dumps({str(k): storable(str(v)) for k, v in attributes.items()}).decode()
+    return readable_json(attributes) if attributes else None

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from embed_pipeline import files
-from embed_pipeline.attributes import conform
+from embed_pipeline.attributes import conform, row_json
 from embed_pipeline.documents import attributes_json, storable
 from embed_pipeline.errors import BadAttribute
 from embed_pipeline.parts import PartFile
@@ -57,7 +57,7 @@ class Keying(NamedTuple):
     def _content(self, document: Document) -> int:
         types, text = self.layout.attributes, None
         values: Mapping[str, Any] = (
-            {UNDECLARED: attributes_json(document.attributes)}
+            {UNDECLARED: row_json(document.attributes)}
             if types is None
             else conform(document.attributes, types)
         )

@@ -14,10 +14,16 @@ from embed_pipeline.parts import PartFile
 from embed_pipeline.schema import id_hash
 
 SHOWN = 5
+IN_JOB = "set corpus.on_duplicate to first or last: the vectors are kept and are not computed again"
+IN_PIPELINE = "set on_duplicate of WriteDataset to first or last; the vectors are not kept"
 
 
 def find_duplicates(
-    parts: Sequence[PartFile], failures: Sequence[PartFile], output: Output, policy: str
+    parts: Sequence[PartFile],
+    failures: Sequence[PartFile],
+    output: Output,
+    policy: str,
+    cure: str = IN_JOB,
 ) -> dict[str, tuple[int, ...]]:
     """Return the rows to drop, by part, so that each id stands once among the rows.
 
@@ -29,6 +35,7 @@ def find_duplicates(
         failures: The parts of failures, whose ids count for "error" alone.
         output: For the name of the id column.
         policy: "error", "first" or "last".
+        cure: What allows such ids, for the error.
 
     Returns:
         Row numbers by the part's path, ascending; {} where all ids are unique.
@@ -39,7 +46,7 @@ def find_duplicates(
     """
     hashes = [_hashes(part) for part in parts]
     if policy == "error":
-        _refuse_if_any(parts, failures, hashes, output)
+        _refuse_if_any(parts, failures, hashes, output, cure)
         return {}
     ends = np.cumsum([len(part) for part in hashes])
     every = np.concatenate(hashes) if hashes else np.empty(0, "V16")
@@ -79,6 +86,7 @@ def _refuse_if_any(
     failures: Sequence[PartFile],
     hashes: Sequence[NDArray[np.void]],
     output: Output,
+    cure: str,
 ) -> None:
     """Refuse where an id stands twice, in rows or failures."""
     failed = [_failed_ids(part) for part in failures]
@@ -103,8 +111,7 @@ def _refuse_if_any(
     shown = [f"{name!r} at {' and '.join(at[:SHOWN])}" for name, at in list(places.items())[:SHOWN]]
     raise RefusedError(
         f"{len(repeated)} ids stand more than once: {'; '.join(shown)}"
-        f"{'; ...' if len(repeated) > SHOWN else ''}. Make the ids unique, or set "
-        "corpus.on_duplicate to first or last: the vectors are kept and are not computed again"
+        f"{'; ...' if len(repeated) > SHOWN else ''}. Make the ids unique, or {cure}"
     )
 
 

@@ -10,7 +10,7 @@ import orjson
 import pyarrow as pa
 
 from embed_pipeline import files, schema
-from embed_pipeline.attributes import conform
+from embed_pipeline.attributes import conform, row_json
 from embed_pipeline.documents import failed_document
 from embed_pipeline.errors import BadAttribute
 from embed_pipeline.hashed_parquet import HashedParquet
@@ -247,15 +247,20 @@ class _OpenPart:
 
 def _fitting(layout: Layout, rows: Sequence[Embedded]) -> tuple[list[Embedded], list[Failed]]:
     """Bring attributes into the schema's types; tell the rows that cannot be."""
-    if layout.attributes is None:
-        return list(rows), []
     fitting, failed = [], []
     for row in rows:
         try:
-            values = conform(row.attributes, layout.attributes)
+            values = _conforming(row.attributes, layout)
         except BadAttribute as error:
             document = Document(*row[:6])
             failed.append(failed_document(document, error, stage="write"))
         else:
             fitting.append(row if values is row.attributes else row._replace(attributes=values))
     return fitting, failed
+
+
+def _conforming(attributes: Mapping[str, Any], layout: Layout) -> Mapping[str, Any]:
+    if layout.attributes is not None:
+        return conform(attributes, layout.attributes)
+    row_json(attributes)  # which refuses what has no JSON
+    return attributes

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from embed_pipeline.attributes import AttributeTypes
-from embed_pipeline.documents import attributes_json
+from embed_pipeline.attributes import AttributeTypes, row_json
 from embed_pipeline.output import Output
 from embed_pipeline.records import Embedded, Failed
 
@@ -110,6 +109,7 @@ class Layout(NamedTuple):
 
         Raises:
             pa.ArrowException, TypeError, OverflowError: An attribute does not fit its type.
+            BadAttribute: One that nobody declared has no JSON.
         """
         schema = self.schema()
         ids, texts, attributes, _, _, _, vectors, models, counts, sources, truncated = zip(
@@ -119,7 +119,7 @@ class Layout(NamedTuple):
         if self.output.text != "drop":
             columns.insert(1, [_hashed(t) for t in texts] if self.output.text == "hash" else texts)
         if self.attributes is None:
-            columns.append([attributes_json(values) for values in attributes])
+            columns.append([row_json(values) for values in attributes])
         else:
             columns += [[values.get(key) for values in attributes] for key in self.attributes]
         arrays = [

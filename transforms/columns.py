@@ -12,7 +12,7 @@ from embed_pipeline.errors import ConfigError, DocumentError
 from embed_pipeline.keys import key
 from embed_pipeline.records import Document
 from embed_pipeline.template import Template
-from embed_pipeline.transforms.rows import PYTHON_TYPES, plain
+from embed_pipeline.transforms.rows import PYTHON_TYPES, nullable, plain
 
 FAILED = "failed"
 
@@ -62,7 +62,9 @@ def naming(
                 f"{', '.join(columns)}"
             )
     types = corpus.types
-    attributes = {name: PYTHON_TYPES[types[name]] if types else columns[name] for name in names}
+    attributes = {
+        name: PYTHON_TYPES[types[name]] if types else nullable(columns[name]) for name in names
+    }
     check_free(attributes, made, step)
     return Naming(corpus.id or None, corpus.text, corpus.template, attributes, types)
 

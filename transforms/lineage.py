@@ -40,6 +40,18 @@ def nearest(elements: PCollection, kind: type[_Step]) -> list[_Step]:
     return found
 
 
+def applied(pipeline: beam.Pipeline, kind: type[_Step]) -> list[_Step]:
+    """Return the steps of a kind that a pipeline has so far, the one being added among them."""
+    found: list[_Step] = []
+    waiting = list(pipeline.transforms_stack[:1])
+    while waiting:
+        step = waiting.pop()
+        if isinstance(step.transform, kind):
+            found.append(step.transform)
+        waiting += step.parts
+    return found
+
+
 def _around(step: AppliedPTransform | None) -> Iterator[beam.PTransform]:
     """Yield a step's transform and those it is part of, from the inside out."""
     while step is not None:

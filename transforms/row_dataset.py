@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import PCollection
+from apache_beam.pvalue import AsSingleton, PCollection, TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
 from apache_beam.typehints.row_type import RowTypeConstraint
@@ -20,7 +20,7 @@ from embed_pipeline.transforms.embed import EmbedResult
 from embed_pipeline.transforms.lineage import apart, nearest
 from embed_pipeline.transforms.row_steps import EmbedRows
 from embed_pipeline.transforms.write import WriteDataset
-from embed_pipeline.transforms.write_parts import InGlobalWindow
+from embed_pipeline.transforms.write_parts import FAILED, InGlobalWindow
 
 _log = logging.getLogger("embed_pipeline")
 
@@ -45,13 +45,19 @@ class WriteRowDataset(beam.PTransform):
         embed = _only(nearest(embedded, EmbedRows))
         kinds = rows.fields(embedded, "WriteDataset")
         types = {n: rows.attribute_type(n, kind) for n, kind in kinds.items() if n not in COLUMNS}
-        if embed.rows is embedded:
-            records = embed.records
-        else:
-            records = embedded | "Records" >> beam.Map(rows.embedded).with_output_types(Embedded)
+        records, misfits = embed.records, []
+        if embed.rows is not embedded:
+            provenance = AsSingleton(embed.result.provenance)
+            made = embedded | "Records" >> beam.FlatMap(_record, provenance).with_output_types(
+                Embedded, failed=Failed
+            ).with_outputs(FAILED, main="records")
+            records, misfits = made["records"], [made[FAILED]]
         failed = [
-            part | f"Failed {number}" >> beam.Map(rows.failed).with_output_types(Failed)
-            for number, part in enumerate(part for one in others for part in apart(one))
+            *misfits,
+            *(
+                part | f"Failed {number}" >> beam.Map(rows.failed).with_output_types(Failed)
+                for number, part in enumerate(part for one in others for part in apart(one))
+            ),
         ] or [embedded.pipeline | "None failed" >> beam.Create([], reshuffle=False)]
         all_failed = failed | "All failed" >> beam.Flatten()
         result = embed.result._replace(
@@ -73,6 +79,11 @@ SUMMARY = RowTypeConstraint.from_fields(
         ("too_many_failed", bool),
     ]
 )
+
+
+def _record(row: Any, provenance: Mapping[str, Any]) -> Iterator[Any]:
+    record = rows.embedded(row, provenance["dimension"])
+    yield TaggedOutput(FAILED, record) if isinstance(record, Failed) else record
 
 
 def _told_apart(inputs: Mapping[str, PCollection]) -> tuple[PCollection, list[PCollection]]:

@@ -5,16 +5,17 @@ looked at; Rows are made for every other step. What a dataset needs beside its r
 the pipeline, since a YAML step has one output for rows and one for failures.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import PBegin, PCollection
+from apache_beam.pvalue import PBegin, PCollection, TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 from apache_beam.typehints.row_type import RowTypeConstraint
 
 from embed_pipeline.chunking import CHUNK_TYPES, Chunking
 from embed_pipeline.corpus import Corpus, find_files
+from embed_pipeline.documents import failed_document, refusal
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.records import Document, Failed
 from embed_pipeline.scan import infer
@@ -136,8 +137,21 @@ class ChunkRows(DocumentStep):
         documents, unread, attributes = self.documents(elements, CHUNK_TYPES)
         done = documents | "Chunk" >> ChunkText(*self.asking.values(), self._chunking)
         self.received = done.received
+        split = done.documents | "Refuse" >> beam.FlatMap(_split).with_output_types(
+            Document, failed=Failed
+        ).with_outputs(columns.FAILED, main="documents")
         kinds = {**attributes, **{n: rows.PYTHON_TYPES[kind] for n, kind in CHUNK_TYPES.items()}}
-        return self.outputs(done.documents, rows.document_type(kinds), [done.failed, *unread])
+        failed = [done.failed, split[columns.FAILED], *unread]
+        return self.outputs(split["documents"], rows.document_type(kinds), failed)
+
+
+def _split(document: Document) -> Iterator[Any]:
+    """Yield a piece; what ChunkText has left for EmbedText to refuse has no Row, and fails here."""
+    error = refusal(document)
+    if error is None:
+        yield document
+    else:
+        yield TaggedOutput(columns.FAILED, failed_document(document, error, stage="chunk"))
 
 
 class EmbedRows(DocumentStep):

@@ -13,10 +13,13 @@ from apache_beam.typehints.row_type import RowTypeConstraint
 from numpy.typing import NDArray
 
 from embed_pipeline.attributes import AttributeType
-from embed_pipeline.errors import ConfigError
+from embed_pipeline.documents import checked, failed_document
+from embed_pipeline.errors import ConfigError, DocumentError, WrongType
 from embed_pipeline.output import COLUMNS
 from embed_pipeline.records import Document, Embedded, Failed
 
+UNIT = 1e-3  # by how much a vector's length may differ from 1
+_UNTOUCHED = "steps between EmbedText and WriteDataset must leave text and vector as they are"
 _TEXT, _NUMBER = typehints.Optional[str], typehints.Optional[int]  # PEP 604 means Any to Beam
 MADE = {
     "vector": Sequence[np.float32],
@@ -100,6 +103,13 @@ def attribute_type(name: str, kind: Any) -> AttributeType:
     return "double" if issubclass(one, float | np.floating) else "string"
 
 
+def nullable(kind: Any) -> Any:
+    """Return a column's type as `plain` leaves it: a number that is NaN becomes null."""
+    if isinstance(kind, type) and issubclass(kind, float | np.floating):
+        return typehints.Optional[kind]
+    return kind
+
+
 def plain(value: Any) -> Any:
     """Return a column's value as Python has it: what data frames give for nothing is None."""
     if isinstance(value, np.generic):
@@ -126,13 +136,44 @@ def embedded_row(record: Embedded) -> beam.Row:
     )
 
 
-def embedded(row: Any) -> Embedded:
-    """Return the record of a Row that `embedded_row` made, whatever has become of it since."""
+def embedded(row: Any, dimension: int) -> Embedded | Failed:
+    """Return the record of a Row that `embedded_row` made, or its failure.
+
+    Steps between may have made another Row of it: what a dataset's row needs is looked at again.
+
+    Args:
+        row: The Row.
+        dimension: How many values a vector has.
+    """
     values = row._asdict()
     made = {name: values.pop(name) for name in COLUMNS}
-    vector: NDArray[np.float32] = np.asarray(made.pop("vector"), dtype=np.float32)
     attributes = {name: plain(value) for name, value in values.items()}
-    return Embedded(**made, attributes=attributes, source="", line=None, mark=b"", vector=vector)
+    try:
+        made["id"], made["text"] = checked(made)
+        made["vector"] = _vector(made["vector"], dimension)
+    except DocumentError as error:
+        document = Document(_shown(made["id"]), _shown(made["text"]), attributes)
+        return failed_document(document, error, stage="write")
+    return Embedded(**made, attributes=attributes, source="", line=None, mark=b"")
+
+
+def _vector(values: Any, dimension: int) -> NDArray[np.float32]:
+    """Return a vector (float32, shape (dimension,), unit length), or raise WrongType."""
+    try:
+        vector: NDArray[np.float32] = np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise WrongType(f"the column 'vector' holds no numbers; {_UNTOUCHED}") from error
+    if vector.shape != (dimension,):
+        shape = f"{len(vector)} numbers" if vector.ndim == 1 else f"shape {vector.shape}"
+        raise WrongType(f"the column 'vector' holds {shape}, not {dimension}; {_UNTOUCHED}")
+    length = math.sqrt(np.dot(vector, vector))
+    if not abs(length - 1) <= UNIT:  # not so, either, where a value is not finite
+        raise WrongType(f"the column 'vector' is of length {length:.4g}, not 1; {_UNTOUCHED}")
+    return vector
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def failure_row(failed: Failed) -> beam.Row:

@@ -21,6 +21,7 @@ from embed_pipeline.recount import Recount
 from embed_pipeline.resume import Reused
 from embed_pipeline.staging import Run, new_run
 from embed_pipeline.transforms.embed import EmbedResult
+from embed_pipeline.transforms.lineage import applied
 from embed_pipeline.transforms.write_parts import (
     FAILED,
     InGlobalWindow,
@@ -52,8 +53,8 @@ class WriteDataset(beam.PTransform):
             Flink and Spark from embedding and writing in one step.
 
     Raises:
-        ConfigError: There is a dataset already and `on_exists` is "error", an argument is wrong, or
-            the input is unbounded.
+        ConfigError: There is a dataset already and `on_exists` is "error", an argument is wrong,
+            the input is unbounded, or another step of the pipeline writes to the folder.
     """
 
     output: str | Output
@@ -88,6 +89,7 @@ class WriteDataset(beam.PTransform):
     def expand(self, result: EmbedResult) -> PCollection:
         """Add the steps."""
         check_bounded(result.embedded, "WriteDataset")
+        self._check_alone(result.embedded.pipeline)
         provenance = AsSingleton(result.provenance)
         rows = result.embedded | "Rows" >> InGlobalWindow()
         written = rows | "Write rows" >> beam.ParDo(
@@ -113,6 +115,16 @@ class WriteDataset(beam.PTransform):
             )
             | "Commit" >> Commit()
         )
+
+    def _check_alone(self, pipeline: beam.Pipeline) -> None:
+        """Refuse a folder that another step of the pipeline writes: the last one would stay."""
+        path = self.target.output.path.rstrip("/")
+        for other in applied(pipeline, WriteDataset):
+            if other is not self and other.target.output.path.rstrip("/") == path:
+                raise ConfigError(
+                    f"another WriteDataset of this pipeline writes to {path}: choose another "
+                    "folder, or give one of them all rows"
+                )
 
 
 class Commit(beam.PTransform):

@@ -2,8 +2,9 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,11 +16,17 @@ from embed_pipeline.attributes import (
     conform,
     from_strings,
     merge,
+    row_json,
     type_of,
 )
 from embed_pipeline.errors import BadAttribute, ConfigError
 
 ALL: AttributeTypes = {"n": "int64", "x": "double", "b": "bool", "s": "string"}
+
+
+class Place(NamedTuple):
+    city: str
+    zip: int
 
 
 def test_fitting_values_pass_in_the_order_of_the_schema() -> None:
@@ -44,6 +51,14 @@ def test_missing_and_null_values_are_none() -> None:
         ([1, {"a": "é"}], "string", '[1,{"a":"é"}]'),
         ({"day": date(2024, 1, 2)}, "string", '{"day":"2024-01-02"}'),
         ([Decimal("1.50")], "string", '["1.50"]'),
+        ([Place("x", 1)], "string", '[{"city":"x","zip":1}]'),
+        ([2**64], "string", '["18446744073709551616"]'),
+        (np.float32(0.5), "double", 0.5),
+        (np.int64(3), "double", 3.0),
+        (np.float32(3), "int64", 3),
+        (np.int64(3), "int64", 3),
+        (np.bool_(True), "bool", True),
+        (np.int64(3), "string", "3"),
     ],
 )
 def test_what_fits_without_loss_is_converted(
@@ -68,6 +83,7 @@ def test_what_fits_without_loss_is_converted(
         (1, "bool", "a value of type int64"),
         ("true", "bool", "a value of type string"),
         ([1], "int64", "a nested value"),
+        (np.float32(0.5), "int64", "a value of type double"),
         (b"x", "string", "bytes"),
         ({"a": b"x"}, "string", "a nested value"),
     ],
@@ -117,6 +133,7 @@ def test_values_of_the_schema_s_own_types_never_change(values: dict[str, Any]) -
     [
         (None, None), (True, "bool"), (1, "int64"), (2**63, "string"), (1.0, "double"),
         ("a", "string"), ([], "string"), ({}, "string"),
+        (np.int64(1), "int64"), (np.float32(1), "double"), (np.bool_(True), "bool"),
     ],
 )  # fmt: skip
 def test_the_type_a_value_asks_for(value: Any, expected: str | None) -> None:
@@ -145,3 +162,11 @@ def test_a_clash_with_a_column_of_the_dataset_names_both_cures() -> None:
     with pytest.raises(ConfigError, match=r"model, vector.*output\.columns.*\[-model, -vector\]"):
         check_names({"vector": "string", "title": "string", "model": "string"}, ["model", "vector"])
     check_names({"title": "string"}, ["id", "text"])
+
+
+def test_attributes_nobody_declared_are_one_object_and_what_has_no_json_is_named() -> None:
+    found = row_json({"place": Place("x", 1), "big": 2**70, "n": np.int64(2)})
+    assert found == '{"place":{"city":"x","zip":1},"big":"1180591620717411303424","n":2}'
+    assert row_json({}) is None
+    with pytest.raises(BadAttribute, match=r"attribute 'raw' .* type bytes .* out \(-raw\)"):
+        row_json({"n": 1, "raw": [b"x"]})

@@ -4,6 +4,7 @@ import json
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,10 @@ def test_a_document_with_a_number_as_id_gets_it_as_a_string() -> None:
     )
 
 
+def test_an_integer_of_numpy_is_an_id() -> None:
+    assert as_document({"id": np.int64(7), "text": "t"}) == Document("7", "t")
+
+
 def test_a_string_gets_its_hash_as_id() -> None:
     assert as_document("text") == Document(key("", "text"), "text")
 
@@ -59,12 +64,22 @@ def test_a_named_tuple_is_a_document() -> None:
     ("element", "message"),
     [
         ({"id": "1"}, "an element has no text; it has id"),
-        ({"id": "1", "text": None}, "an element has no text; it has id, text"),
+        (
+            {"id": "1", "text": None},
+            "an element's text is null: fill it in, or leave the element out",
+        ),
         ({"text": "t"}, "an element has no id; it has text"),
-        ({"text": "t", "id": ""}, "an element has no id; it has id, text"),
+        ({"text": "t", "id": ""}, "an element's id is empty: fill it in, or leave the element out"),
+        (
+            {"text": "t", "id": None, "b": 1},
+            "an element's id is null: fill it in, or leave the element out",
+        ),
         ({}, "an element has no text; it has nothing"),
-        (Document("", "t"), "an element has no id; it has id, text"),
-        (Document("1", None), "an element has no text; it has id, text"),  # type: ignore[arg-type]
+        (Document("", "t"), "an element's id is empty: fill it in, or leave the element out"),
+        (
+            Document("1", None),  # type: ignore[arg-type]
+            "an element's text is null: fill it in, or leave the element out",
+        ),
     ],
 )
 def test_a_missing_field_is_named(element: Any, message: str) -> None:
@@ -83,7 +98,10 @@ def test_a_missing_field_is_named(element: Any, message: str) -> None:
         (("id", "text"), "an element of type tuple is no document"),
         ({"text": 3, "id": "1"}, "an element's text is of type int, not str"),
         ({"text": b"t", "id": "1"}, "an element's text is of type bytes, not str"),
-        ({"text": "t", "id": 1.5}, "an element's id is of type float, not str"),
+        (
+            {"text": "t", "id": 1.5},
+            "an element's id is of type float, not str; declare its column a string where it is",
+        ),
         ({"text": "t", "id": True}, "an element's id is of type bool, not str"),
         (Document("1", 3), "an element's text is of type int, not str"),  # type: ignore[arg-type]
     ],
@@ -164,7 +182,11 @@ def test_a_failure_at_the_endpoint_has_its_status_and_details() -> None:
     ("attributes", "expected"),
     [
         ({"a": 1, "b": [True, None, 0.5]}, {"a": 1, "b": [True, None, 0.5]}),
-        ({"a": 2**70}, {"a": "1180591620717411303424"}),
+        ({"a": 2**70, "b": 1}, {"a": "1180591620717411303424", "b": 1}),
+        (
+            {"a": b"abc", "b": Article(1, "t", 2)},
+            {"a": "YWJj", "b": {"id": 1, "text": "t", "year": 2}},
+        ),
         ({"a": "\ud800"}, {"a": "\\ud800"}),
         ({"a": {1}}, {"a": "{1}"}),
         ({3: "a"}, {"3": "a"}),
@@ -197,7 +219,7 @@ def test_an_item_is_a_document_with_its_metadata_and_index_as_attributes() -> No
 
 
 def test_an_item_without_a_text_is_refused() -> None:
-    with pytest.raises(errors.MissingField, match="no text"):
+    with pytest.raises(errors.MissingField, match="text is null"):
         as_document(Item(None))
 
 

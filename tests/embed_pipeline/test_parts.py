@@ -170,6 +170,19 @@ def test_a_row_that_does_not_fit_is_a_failure_and_the_others_stay(run: Run) -> N
     assert part.rows == 1
 
 
+def test_attributes_nobody_declared_that_have_no_json_are_a_failure(run: Run) -> None:
+    layout = Layout(Output(path=run.path), DIMENSION, None)
+    rows = RowWriter(run, layout, made_by())
+    rows.add(row("good", attributes={"n": 2**70, "m": 1}))
+    rows.add(row("bad", attributes={"raw": b"abc"}))
+    failed, part = rows.close()
+    assert isinstance(failed, Failed)
+    assert (failed.id, failed.kind, failed.attributes) == ("bad", "BadAttribute", '{"raw":"YWJj"}')
+    assert isinstance(part, PartFile)
+    found = pq.read_table(part.path)["attributes"].to_pylist()
+    assert found == ['{"n":"1180591620717411303424","m":1}']
+
+
 def test_a_run_whose_own_file_has_gone_writes_no_part(run: Run) -> None:
     files.write_bytes(run.begun, b"{}")
     rows = writer(run)

@@ -6,6 +6,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 from apache_beam.pvalue import TaggedOutput
+from apache_beam.typehints import typehints
 
 from embed_pipeline.corpus import Corpus
 from embed_pipeline.errors import ConfigError
@@ -46,16 +47,16 @@ def test_a_row_without_an_id_is_known_by_its_text() -> None:
 
 
 def test_columns_keep_their_types_but_where_they_are_declared() -> None:
-    assert named(attributes=["-title"]).attributes == {"price": float}
+    assert named(attributes=["-title"]).attributes == {"price": typehints.Optional[float]}
     assert named(attributes={"price": "string"}).attributes == {"price": PYTHON_TYPES["string"]}
 
 
 @pytest.mark.parametrize(
     ("values", "kind", "message"),
     [
-        ({"body": None}, "MissingField", "an element has no text"),
+        ({"body": None}, "MissingField", "an element's text is null"),
         ({"body": 3}, "WrongType", "an element's text is of type int"),
-        ({"sku": None}, "MissingField", "an element has no id"),
+        ({"sku": None}, "MissingField", "an element's id is null"),
     ],
 )
 def test_a_row_that_is_no_document_is_a_failure_with_its_attributes(

@@ -2,7 +2,7 @@
 
 import apache_beam as beam
 
-from embed_pipeline.transforms.lineage import apart, nearest
+from embed_pipeline.transforms.lineage import apart, applied, nearest
 
 
 class Named(beam.PTransform):
@@ -35,3 +35,13 @@ def test_a_step_that_is_reached_twice_is_found_once() -> None:
     made = pipeline | beam.Create([1]) | step
     parts = (made | "Odd" >> beam.Filter(bool), made | "Even" >> beam.Filter(bool))
     assert nearest(parts | beam.Flatten(), Named) == [step]
+
+
+def test_all_steps_of_a_kind_are_found_wherever_they_stand() -> None:
+    pipeline = beam.Pipeline("FnApiRunner")
+    first, second = Named(), Named()
+    above = pipeline | beam.Create([1])
+    _ = above | "First" >> first
+    _ = above | "Second" >> second
+    assert set(applied(pipeline, Named)) == {first, second}
+    assert applied(pipeline, beam.Flatten) == []

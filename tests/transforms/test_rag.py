@@ -67,7 +67,7 @@ def test_beams_own_sink_writes_them_to_a_vector_database(
 def test_an_item_that_fails_ends_a_job_that_reads_no_failures(endpoint: ScriptedEndpoint) -> None:
     pipeline = test_pipeline.TestPipeline("FnApiRunner")
     _ = pipeline | beam.Create([Chunk.from_image("a.png", id="a")]) | embed(endpoint) | ToChunks()
-    with pytest.raises(Exception, match=r"has no text.*`\.embedded` and `\.failed`"):
+    with pytest.raises(Exception, match=r"text is null.*`\.embedded` and `\.failed`"):
         pipeline.run().wait_until_finish()
 
 

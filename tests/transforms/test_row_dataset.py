@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pyarrow.dataset
 import pytest
 
 from embed_pipeline.made_with import made_with
@@ -51,6 +52,23 @@ def test_what_steps_between_leave_out_is_not_missed(
     assert (manifest.counts.documents, manifest.counts.rows, manifest.counts.failed) == (2, 1, 1)
 
 
+def test_rows_whose_vectors_were_changed_are_failures(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    longer = (
+        "- {type: MapToFields, input: EmbedText, config: {language: python, append: true, "
+        "drop: [vector], fields: {vector: 'vector if n == 1 else 2 * vector'}}}\n"
+    )
+    steps = CREATE + embed(endpoint) + longer
+    manifest = run(steps + write("{rows: MapToFields, bad: EmbedText.bad}", path), path)
+    assert (manifest.counts.documents, manifest.counts.rows, manifest.counts.failed) == (3, 1, 2)
+    failed = pyarrow.dataset.dataset(path / "failures").to_table().to_pylist()
+    assert [(one["id"], one["kind"]) for one in failed if one["stage"] == "write"] == [
+        ("b", "WrongType")
+    ]
+
+
 def test_failures_may_go_elsewhere(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
     path = tmp_path / "out"
     log = "- {type: LogForTesting, input: EmbedText.bad}\n"
@@ -92,6 +110,37 @@ def test_the_one_row_that_comes_out_sums_up(endpoint: ScriptedEndpoint, tmp_path
         "failed": 1,
         "too_many_failed": True,
     }
+
+
+def test_an_id_that_stands_twice_is_refused_with_the_steps_own_cure(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    steps = CREATE.replace("id: b", "id: a") + embed(endpoint)
+    with pytest.raises(Exception, match=r"'a' at .*on_duplicate of WriteDataset.* are not kept"):
+        run(steps + write("{rows: EmbedText, bad: EmbedText.bad}", path), path)
+
+
+def test_two_datasets_in_one_folder_are_refused(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    steps = CREATE + embed(endpoint) + "- {type: LogForTesting, input: EmbedText.bad}\n"
+    steps += write("EmbedText", path)
+    again = write("EmbedText", path).replace("WriteDataset,", "WriteDataset, name: B,")
+    with pytest.raises(ValueError, match="another WriteDataset of this pipeline writes to"):
+        beam_yaml.build(steps + again, "composite")
+    beam_yaml.build(steps + again.replace("/out", "/other"), "composite")
+
+
+def test_nested_rows_are_json_objects_of_the_dataset(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    create = "- {type: Create, config: {elements: [{id: a, text: one, at: {x: 1, y: [2]}}]}}\n"
+    steps = create + embed(endpoint)
+    run(steps + write("{rows: EmbedText, bad: EmbedText.bad}", path), path)
+    assert pyarrow.dataset.dataset(path / "data").to_table()["at"].to_pylist() == [
+        '{"x":1,"y":[2]}'
+    ]
 
 
 @pytest.mark.parametrize(

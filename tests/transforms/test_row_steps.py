@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import apache_beam as beam
+import pyarrow.dataset
 import pytest
 
 from embed_pipeline.corpus import Corpus
 from embed_pipeline.errors import ConfigError
+from embed_pipeline.manifest import read_manifest
 from embed_pipeline.transforms import rows
 from embed_pipeline.transforms.row_steps import ReadRows
 from tests.support import beam_yaml
@@ -97,7 +99,7 @@ def test_between_our_steps_documents_keep_their_place_in_the_corpus(
         (CREATE, r"document '2': the text is empty.*\[EmptyText\].*error_handling.*at EmbedText"),
         (
             CREATE.replace('""', "null"),
-            r"an element has no text.*\[MissingField\].*error_handling.*at EmbedText",
+            r"an element's text is null.*\[MissingField\].*error_handling.*at EmbedText",
         ),
     ],
 )
@@ -127,6 +129,47 @@ def test_documents_are_split_before_they_are_embedded(
     assert [(row["id"], row["chunk_start"], row["chunk_end"]) for row in found] == [
         ("a#0", 0, 8),
         ("a#1", 8, 18),
+    ]
+
+
+def test_what_cannot_be_split_is_a_failure_of_the_dataset(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    endpoint.vocabulary = WORDS
+    same = f"url: '{endpoint.url}', model: all-minilm, tokens: {{recount: 0, on_too_long: chunk}}, error_handling: {{output: bad}}"  # noqa: E501
+    elements = '[{id: a, text: one}, {id: b, text: ""}, {id: c, text: "o\\0"}]'
+    beam_yaml.run(
+        f"""
+        - {{type: Create, config: {{elements: {elements}}}}}
+        - {{type: ChunkText, input: Create, config: {{{same}}}}}
+        - {{type: Filter, input: ChunkText, config: {{language: python, keep: chunk_index < 9}}}}
+        - {{type: EmbedText, input: Filter, config: {{{same}}}}}
+        - {{type: WriteDataset, input: {{rows: EmbedText, bad: EmbedText.bad, worse: ChunkText.bad}}, config: {{path: {tmp_path}/out}}}}
+        """,  # noqa: E501
+        "composite",
+    )
+    counts = read_manifest(f"{tmp_path}/out").counts
+    assert (counts.documents, counts.rows, counts.failed) == (3, 1, 2)
+    failed = pyarrow.dataset.dataset(tmp_path / "out" / "failures").to_table().to_pylist()
+    assert sorted((one["id"], one["stage"], one["kind"]) for one in failed) == [
+        ("b", "chunk", "EmptyText"),
+        ("c", "chunk", "BadCharacter"),
+    ]
+
+
+def test_a_number_that_is_nan_becomes_null(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    elements = "[{id: a, text: one, x: .nan}, {id: b, text: two, x: 0.5}]"
+    beam_yaml.run(
+        f"""
+        - {{type: Create, config: {{elements: {elements}, reshuffle: true}}}}
+        - {{type: EmbedText, config: {{{asked(endpoint)}}}}}
+        - {{type: MapToFields, config: {{fields: {{id: id, x: x}}}}}}
+        - {{type: WriteToJson, config: {{path: {tmp_path}/rows}}}}
+        """
+    )
+    assert [(one["id"], one["x"]) for one in written(tmp_path / "rows")] == [
+        ("a", None),
+        ("b", 0.5),
     ]
 
 

@@ -1,5 +1,6 @@
 """Rows of records, and back."""
 
+import re
 from typing import Any
 
 import apache_beam as beam
@@ -10,9 +11,10 @@ from apache_beam.typehints import typehints
 from apache_beam.utils.timestamp import Timestamp
 
 from embed_pipeline.errors import ConfigError
-from embed_pipeline.records import Document, Failed
+from embed_pipeline.records import Document, Embedded, Failed
 from embed_pipeline.transforms import rows
 from tests.support.rows import row
+from tests.support.scripted import DIMENSION
 
 KINDS = {"n": rows.PYTHON_TYPES["int64"]}
 FAILED = Failed(None, "t", '{"n":1}', "f", 3, "embed", "TextTooLong", "server", "why", 400, 2, "u")
@@ -27,7 +29,8 @@ def across(kind: Any, element: beam.Row) -> Any:
 @pytest.mark.parametrize("n", [7, None])
 def test_an_embedded_document_is_a_row_and_back_across_a_shuffle(n: int | None) -> None:
     record = row("a", attributes={"n": n}, truncated=False)
-    found = rows.embedded(across(rows.embedded_type(KINDS), rows.embedded_row(record)))
+    found = rows.embedded(across(rows.embedded_type(KINDS), rows.embedded_row(record)), DIMENSION)
+    assert isinstance(found, Embedded)
     assert found.vector.dtype == np.float32
     assert found.vector.tolist() == record.vector.tolist()
     assert found._replace(vector=record.vector) == record
@@ -36,7 +39,33 @@ def test_an_embedded_document_is_a_row_and_back_across_a_shuffle(n: int | None) 
 def test_the_vector_of_a_row_is_the_array_itself() -> None:
     record = row("a")
     assert rows.embedded_row(record).vector is record.vector
-    assert rows.embedded(rows.embedded_row(record)).vector is record.vector
+    found = rows.embedded(rows.embedded_row(record), DIMENSION)
+    assert isinstance(found, Embedded)
+    assert found.vector is record.vector
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "message"),
+    [
+        ({"vector": 2 * row("a").vector}, "WrongType", "'vector' is of length 2, not 1; steps"),
+        ({"vector": row("a").vector[1:]}, "WrongType", f"{DIMENSION - 1} numbers, not {DIMENSION}"),
+        ({"vector": [float("nan")] * DIMENSION}, "WrongType", "of length nan, not 1"),
+        ({"vector": [float("inf")] * DIMENSION}, "WrongType", "of length inf, not 1"),
+        ({"vector": None}, "WrongType", r"shape \(\), not"),
+        ({"vector": ["x"]}, "WrongType", "holds no numbers"),
+        ({"id": ""}, "MissingField", "id is empty"),
+        ({"id": 1.5}, "WrongType", "id is of type float"),
+        ({"text": None}, "MissingField", "text is null"),
+    ],
+)
+def test_a_row_that_was_made_something_else_of_is_a_failure(
+    changed: dict[str, Any], kind: str, message: str
+) -> None:
+    made = rows.embedded_row(row("a", attributes={"n": 1}))
+    found = rows.embedded(beam.Row(**{**made.as_dict(), **changed}), DIMENSION)
+    assert isinstance(found, Failed)
+    assert (found.kind, found.stage, found.attributes) == (kind, "write", '{"n":1}')
+    assert re.search(message, found.message)
 
 
 def test_a_document_is_a_row_of_its_attributes() -> None:

@@ -20,7 +20,7 @@ from tests.support.scripted import ScriptedEndpoint, vector_of
 
 TYPES = ["ChunkText", "EmbedText", "ReadCorpus", "WriteDataset"]
 LINES = '{"id": "1", "text": "one", "year": 2024}\n{"id": "2", "text": "two"}\nnot JSON\n'
-TABLE = "sku,title,body,price,note\n1,a,x y,5,n\n2,b,,6,n\n3,c,z,500,n\n4,d,w,99.5,\n"
+TABLE = "sku,title,body,price,note\n1,a,x y,5,n\n2,b,,6,n\n3,c,z,500,n\n4,d,w,99.5,\n5,e,v,,n\n"
 CREATE = "- {type: Create, config: {elements: [{id: a, text: b}]}}\n"
 Done = subprocess.CompletedProcess[str]
 
