@@ -67,6 +67,21 @@ def test_two_worker_processes_do_nearly_twice_as_much_as_one() -> None:
     assert found["two / one"] >= 1.8
 
 
+@pytest.mark.parametrize(
+    "engine", ["FnApiRunner", "FnApiRunner x 2", "Prism", "embedded Flink", "Flink cluster"]
+)
+def test_a_row_costs_less_than_stock_beam_s_on_every_engine(engine: str) -> None:
+    found = json.loads((FOLDER / "engines.json").read_text())["engines"][engine]
+    assert found["CPU, ours / stock Beam"] < 1
+    assert list(found["ours"]["jobs"]) == ["10,000", "100,000", "1,000,000"]
+
+
+def test_flink_shuffles_no_row() -> None:
+    found = json.loads((FOLDER / "engines.json").read_text())["engines"]["Flink cluster"]
+    assert found["ours"]["shuffled bytes a row"] < 10
+    assert found["stock Beam"]["shuffled bytes a row"] > 1_000
+
+
 @pytest.mark.parametrize("texts", ["short", "long"])
 def test_the_embedded_endpoint_keeps_up_with_a_bare_loop(texts: str) -> None:
     found = json.loads((FOLDER / "embedded_rate.json").read_text())
