@@ -47,10 +47,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    level = logging.getLogger().level  # which commands change
+def _warnings_are_logged() -> Iterator[None]:
+    logging.getLogger().setLevel(logging.WARNING)  # which commands change
     yield
-    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture(autouse=True)
