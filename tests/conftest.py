@@ -47,9 +47,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
-def _warnings_are_logged() -> Iterator[None]:
+def _warnings_are_logged() -> None:
     logging.getLogger().setLevel(logging.WARNING)  # which commands change
-    yield
 
 
 @pytest.fixture(autouse=True)
