@@ -79,7 +79,7 @@ beams: $(LOWEST_SETUP)  ## the tests of the transforms, on the lowest Beam of se
 $(LOWEST_SETUP): setup.py
 	$(PYTHON) -m venv $(LOWEST_VENV)
 	$(LOWEST_VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile 'apache-beam==$(LOWEST_BEAM).*' \
-	    --editable '.[embedded]' 'hypothesis>=6.100' 'moto[server]>=5' 'duckdb>=1.1' 'pandas>=2.2' 'polars>=1.5' 'pytest>=8' 'pytest-timeout>=2.3'
+	    --editable '.[embedded,yaml]' 'hypothesis>=6.100' 'moto[server]>=5' 'duckdb>=1.1' 'pandas>=2.2' 'polars>=1.5' 'pytest>=8' 'pytest-timeout>=2.3'
 	touch $@
 
 dataflow: $(DATAFLOW_SETUP) $(BOOT)  ## what Dataflow is given, as far as that is known without it; needs Go

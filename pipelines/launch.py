@@ -104,22 +104,16 @@ def run_job(
         job = job.model_copy(
             update={"endpoint": endpoint, "corpus": job.corpus.with_types(scan.types)}
         )
-        fuses = runner_name(options) == DEFAULT_RUNNER  # steps with side inputs, too
-        made_by = _made_by(job) if digest and not fuses else None
-        found = _Found(files, scan, digest, made_by)
+        found = _Found(files, scan, digest)
         return _run(job, options, found, terminal, fresh=fresh, wait=wait)
 
 
 class _Found(NamedTuple):
-    """Hold what was found out before a run: the corpus' files, a sample, the model's digest.
-
-    Where it is of use to the runner, and the endpoint was reached, also what makes the vectors.
-    """
+    """Hold what was found out before a run: the corpus' files, a sample, the model's digest."""
 
     files: Sequence[FileInfo]
     scan: Scan
     digest: str
-    made_by: Mapping[str, Any] | None
 
 
 def _made_by(job: Job) -> dict[str, Any]:
@@ -165,13 +159,15 @@ def _run(
         _commit_only(pipeline, job, kept_parts, described, terminal)
     else:
         run = new_run(job.output.path)
-        reused = None if fresh else _reused(job, described, found.digest, terminal)
+        fuses = runner_name(options) == DEFAULT_RUNNER  # steps with side inputs, too
+        made_by = _made_by(job) if found.digest and not fuses else None
+        reused = None if fresh else _reused(job, described, found.digest, made_by, terminal)
         resume.begin(run, described, found.digest)
         if reused:
             resume.counted(run, reused)
         expected = forecast.expected(job.output.path, described, found.digest)
         embed_corpus.build(
-            pipeline, job, run, found.files, expected, reused=reused, made_by=found.made_by
+            pipeline, job, run, found.files, expected, reused=reused, made_by=made_by
         )
     if not wait:
         pipeline.run()
@@ -210,7 +206,11 @@ def _commit_only(
 
 
 def _reused(
-    job: Job, described: Mapping[str, Any], digest: str, terminal: Terminal
+    job: Job,
+    described: Mapping[str, Any],
+    digest: str,
+    made_by: Mapping[str, Any] | None,
+    terminal: Terminal,
 ) -> resume.Reused | None:
     """Return what is taken from earlier runs of the job, and say so, a line a run."""
     left = resume.candidates(job.output.path, described, digest)
@@ -228,9 +228,8 @@ def _reused(
             f"the same id cannot be told apart (corpus.on_duplicate is {job.corpus.on_duplicate})"
         )
         return None
-    engine = inspect(job.endpoint, job.retry, job.tokens)
-    layout = Layout(job.output, engine.dimension, job.attribute_types)
-    made = provenance(job.endpoint, engine, job.tokens)
+    made = made_by or _made_by(job)
+    layout = Layout(job.output, made["dimension"], job.attribute_types)
     reused = resume.choose(left, made, Keying(layout, whole=repeat or job.chunks))
     parts = reused.parts if reused else ()
     for one in left:

@@ -37,6 +37,7 @@ NEEDED = {
 JOB_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
 _FOLD = re.compile(r".{1,68}(?=.)")  # a line of a manifest has 72 bytes at most
 SECONDS = 90.0  # that anything may take to come up on a busy machine
+POLL_SECONDS = 0.05
 SLOTS = 2
 _JVM = [
     "-Xmx768m",
@@ -124,11 +125,12 @@ class Started:
         """Wait until something is there; tell what the log says if the process does not make it."""
         give_up = time.monotonic() + SECONDS
         while not there():
-            ended = self.process.poll()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(POLL_SECONDS)
+            ended = self.process.returncode
             if ended is not None or time.monotonic() > give_up:
                 state = f"ended with {ended}" if ended is not None else f"is not up in {SECONDS} s"
                 raise RuntimeError(f"{self.name} {state}; {self.log} ends with:\n{self.said()}")
-            time.sleep(0.05)
 
 
 class Engine(NamedTuple):

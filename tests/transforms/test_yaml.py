@@ -142,7 +142,7 @@ def schema(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("job", ["embed_corpus.beam.yaml", "embed_rows.beam.yaml"])
 def test_the_pipelines_are_good_by_the_schemas_of_the_steps(job: str) -> None:
     given = dict.fromkeys(("files", "table", "output", "url"), "x")
-    text = expand_jinja((beam_yaml.CONFIGS / job).read_text(), given, [])
+    text = expand_jinja((beam_yaml.CONFIGS / job).read_text(), given)
     steps = yaml.safe_load(text)["pipeline"]["transforms"]
     ours = [step for step in steps if step["type"] in TYPES]
     assert len(ours) >= 2
