@@ -15,7 +15,7 @@ LOWEST_BEAM = $(shell sed -n 's/.*"apache-beam>=\([0-9.]*\),.*/\1/p' setup.py)
 PRISM = .engines/bin/prism
 FLINK = .engines/flink/.fetched
 
-.PHONY: setup demo test check bench soak live engines airflow beams dataflow flex-template lock build
+.PHONY: setup demo test check bench soak live engines airflow beams dataflow reference flex-template lock build
 
 setup: $(SETUP)
 
@@ -96,6 +96,9 @@ $(DATAFLOW_SETUP): requirements.lock setup.py | setup
 $(BOOT): requirements.lock
 	GOBIN=$(abspath $(@D)) go install github.com/apache/beam/sdks/v2/python/container@v$(BEAM)
 	touch $@
+
+reference: setup  ## the tables of docs/configuration.md and docs/errors.md, and configs/job.schema.json, from the code
+	$(BIN)/python -m tests.reference
 
 flex-template: setup  ## deploy/dataflow/metadata.json, from the settings
 	$(BIN)/python -m embed_pipeline.pipelines.flex_template > deploy/dataflow/metadata.json

@@ -62,6 +62,7 @@ setup(
             "duckdb>=1.1",
             "google-auth[requests]>=2.45",
             "hypothesis>=6.100",
+            "jsonschema>=4.18",
             "moto[server]>=5",
             "mypy>=1.11",
             "ollama>=0.6",

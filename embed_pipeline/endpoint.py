@@ -1,19 +1,16 @@
 """Settings of an endpoint and of how it is asked: the groups endpoint, batching and retry."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from embed_pipeline import address
+from embed_pipeline import address, forms
 from embed_pipeline.settings import Settings
 
 AUTO = "auto"
 EMBEDDED = "embedded"
 WORKER = "worker"
-_GO_DURATION = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 
 _WORDS = (AUTO, EMBEDDED, WORKER)  # what stands for an address
@@ -39,7 +36,7 @@ def keep_alive_seconds(value: KeepAlive) -> float:
         return float(value)
     if value == "0":
         return 0.0
-    parts = _GO_DURATION.findall(value)
+    parts = forms.GO_DURATION.findall(value)
     body = value.removeprefix("-")
     if not parts or "".join(number + unit for number, _, unit in parts) != body:
         cure = f"write {value} without quotes for seconds" if body.isdigit() else ""
@@ -69,6 +66,8 @@ class Timeouts(Settings):
 
 class Auth(Settings):
     """Say where the bearer token comes from; it is never written down."""
+
+    model_config = ConfigDict(json_schema_extra=forms.exactly_one)
 
     env: str | None = Field(
         default=None, description="name of the environment variable with the token"
@@ -124,22 +123,27 @@ class Endpoint(Settings):
         "model, else the embedded endpoint; `embedded`; http://HOST:PORT; a list of such "
         "addresses, of servers with the very same model, which share the work; or `worker`: an "
         "endpoint on each machine that embeds, started there when it is needed",
+        json_schema_extra=forms.addresses(_WORDS),
     )
     model: str = Field(min_length=1, description="name of the model, as the endpoint knows it")
     dimensions: int | None = Field(
         default=None, ge=1, description="cut vectors to so many values (models trained for it)"
     )
     options: dict[str, Any] = Field(
-        default_factory=dict, description="model options, the same on every request"
+        default={}, description="model options, the same on every request"
     )
     keep_alive: KeepAlive = Field(
         default="30m",
         union_mode="left_to_right",
         description="how long the model stays loaded after a request: seconds, '30m', or -1 for "
         "ever; one that would shorten the endpoint's own is not sent",
+        json_schema_extra=forms.KEEP_ALIVE,
     )
     headers: dict[str, str] = Field(
-        default_factory=dict, repr=False, description="further headers of every request"
+        default={},
+        repr=False,
+        description="further headers of every request",
+        json_schema_extra=forms.HEADERS,
     )
     auth: Auth | None = Field(
         default=None,
@@ -168,7 +172,7 @@ class Endpoint(Settings):
     @classmethod
     def _sendable_headers(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
-            if not _HEADER_NAME.fullmatch(name):
+            if not forms.HEADER_NAME.fullmatch(name):
                 raise ValueError(f"'{name}' cannot be the name of a header")
             if not value.isascii() or not value.isprintable() or value != value.strip():
                 raise ValueError(

@@ -74,7 +74,9 @@ class JobFile(Settings):
     """Hold a whole job file."""
 
     beam: dict[str, Any] = Field(
-        default_factory=dict, description="Beam's own options; empty: the local runner"
+        default={},
+        description="Beam's own options; empty: the local runner",
+        json_schema_extra={"type": ["object", "null"]},
     )
     job: Job = Field(description="our own settings")
 
@@ -114,7 +116,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> JobFile:
     if not isinstance(found, dict):
         raise ConfigError(f"{path} is no job file: it needs the sections beam and job")
     found = {"beam": None, **found}
-    found["beam"] = found["beam"] or {}
+    found["beam"] = {} if found["beam"] is None else found["beam"]
     for override in overrides:
         _override(found, override)
     try:

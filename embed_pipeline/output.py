@@ -12,9 +12,18 @@ COLUMNS = ("id", "text", "vector", "model", "token_count", "token_count_source",
 class Output(Settings):
     """Say where the dataset goes and what its rows look like."""
 
-    path: str = Field(min_length=1, description="folder of the dataset: local, s3://, gs://")
+    path: str = Field(
+        min_length=1,
+        description="folder of the dataset: local, s3://, gs://",
+        json_schema_extra={"pattern": "^[^~]"},
+    )
     columns: dict[str, str] = Field(
-        default_factory=dict, description="other names for columns, such as {vector: embedding}"
+        default={},
+        description="other names for columns, such as {vector: embedding}",
+        json_schema_extra={
+            "propertyNames": {"enum": [*COLUMNS]},
+            "additionalProperties": {"type": "string", "minLength": 1},
+        },
     )
     text: Literal["keep", "hash", "drop"] = Field(
         default="keep", description="store the text, its sha256 in its place, or nothing"

@@ -10,6 +10,7 @@ from embed_pipeline import accounts, assembly, commit, failure_parts, files
 from embed_pipeline.assembly import Made
 from embed_pipeline.changes import Feed, Partly, write_changes
 from embed_pipeline.errors import DatasetError
+from embed_pipeline.exit_codes import ExitCode
 from embed_pipeline.manifest import Counts, DataFile, Manifest, Refresh
 from embed_pipeline.open_metrics import open_metrics
 from embed_pipeline.provenance import ACCEPTED
@@ -186,7 +187,8 @@ def _accepted(snapshot: SnapshotTarget, outcome: Outcome) -> list[str]:
 
 
 def _exit_code(snapshot: SnapshotTarget, manifest: Manifest) -> int:
-    return 3 if manifest.counts.too_many_failed(snapshot.target.output.max_failed_fraction) else 0
+    too_many = manifest.counts.too_many_failed(snapshot.target.output.max_failed_fraction)
+    return ExitCode.TOO_MANY_FAILED if too_many else ExitCode.PUBLISHED
 
 
 def _seconds(started: str, finished: str) -> float:

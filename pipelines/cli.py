@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from embed_pipeline import __version__
 from embed_pipeline.errors import EmbedPipelineError
+from embed_pipeline.exit_codes import ExitCode, listed
 from embed_pipeline.pipelines.dataset_commands import (
     inspect_command,
     retry_failures_command,
@@ -21,6 +22,7 @@ from embed_pipeline.pipelines.dataset_commands import (
 from embed_pipeline.pipelines.endpoint_commands import check, embed, fetch, serve
 from embed_pipeline.pipelines.forget_command import forget_command
 from embed_pipeline.pipelines.job_commands import plan, refresh, run
+from embed_pipeline.pipelines.schema_command import config_schema
 from embed_pipeline.pipelines.store_commands import adopt_command, log, path
 
 COMMANDS = (
@@ -35,6 +37,7 @@ COMMANDS = (
     status,
     inspect_command,
     retry_failures_command,
+    config_schema,
     path,
     log,
     adopt_command,
@@ -48,13 +51,13 @@ def invoke(argv: Sequence[str]) -> int:
         return int(main.main(list(argv), prog_name="embed-pipeline", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
-        return 2
+        return ExitCode.WRONG
     except click.exceptions.Abort:
-        return 130
+        return ExitCode.INTERRUPTED
     except (EmbedPipelineError, OSError) as error:
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(f"[red]error:[/red] {escape(str(error))}")
-        return error.exit_code if isinstance(error, EmbedPipelineError) else 1
+        return error.exit_code if isinstance(error, EmbedPipelineError) else ExitCode.FAILED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,3 +68,4 @@ def main() -> None:
 
 for command in COMMANDS:
     main.add_command(command)
+main.epilog = f"\b\nExit codes of run, refresh and retry-failures:\n{listed()}"

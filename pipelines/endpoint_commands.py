@@ -33,7 +33,7 @@ model_option = click.option(
 @click.command()
 @click.option("--text", "texts", multiple=True, required=True, help="What to embed; repeatable.")
 @click.option("--compare", metavar="TEXT", help="Add each text's cosine similarity to this one.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole answer, as JSON.")
 @model_option
 @url_option
 def embed(
@@ -85,14 +85,15 @@ def embed(
     type=click.IntRange(0, 65535),
     default=11434,
     show_default=True,
-    help="Port to listen on; 0 = a free one.",
+    help="Port to listen on; 0 = a free one, which is printed.",
 )
 @click.option(
     "--keep-alive",
     default="5m",
     show_default=True,
     metavar="DURATION",
-    help="How long an idle model stays loaded where no request says otherwise.",
+    help="How long an idle model stays loaded where no request says otherwise: seconds, or a "
+    "duration such as 5m; -1 = for ever.",
 )
 def serve(host: str, port: int, keep_alive: str) -> None:
     """Serve the embedded endpoint: all-minilm, on this machine's processors.

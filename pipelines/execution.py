@@ -13,6 +13,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
 from embed_pipeline import errors, interrupt, resume
+from embed_pipeline.exit_codes import ExitCode, of_signal
 from embed_pipeline.pipelines import remote
 from embed_pipeline.pipelines.options import DEFAULT_RUNNER, runner_name
 from embed_pipeline.pipelines.worker_watch import watching_workers
@@ -90,7 +91,7 @@ def execute(
                 raise Interrupted(number, attempt.kept()) from error
             failed = told(error)
             _distrust(attempt.run, failed)
-            if failed.exit_code != 1:
+            if failed.exit_code != ExitCode.FAILED:
                 raise failed from error
             raise type(failed)(f"{failed}; {attempt.kept()}") from error
 
@@ -132,7 +133,7 @@ class Interrupted(errors.InterruptedJobError):
 
     def __init__(self, number: int, kept_parts: str) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}; {kept_parts}")
-        self.exit_code = 128 + number
+        self.exit_code = of_signal(number)
 
 
 _TOLD = re.compile(r"^embed_pipeline\.errors\.(\w+): (.*)$", re.MULTILINE)

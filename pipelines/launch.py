@@ -25,6 +25,7 @@ from embed_pipeline.chunking import CHUNK_TYPES
 from embed_pipeline.done import Keying
 from embed_pipeline.endpoint import AUTO, EMBEDDED
 from embed_pipeline.engine import inspect
+from embed_pipeline.exit_codes import ExitCode
 from embed_pipeline.files import FileInfo
 from embed_pipeline.job import Job, JobFile
 from embed_pipeline.manifest import read_manifest
@@ -46,8 +47,6 @@ from embed_pipeline.scan import Scan, infer
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Run, new_run, take_up
 from embed_pipeline.transforms.write import Commit
-
-PUBLISHED, TOO_MANY_FAILED = 0, 3
 
 
 def run_job(
@@ -84,7 +83,7 @@ def run_job(
     if dry_run:
         _build_only(job)
         terminal.say("the job file is good; nothing was read, asked or written")
-        return PUBLISHED
+        return ExitCode.PUBLISHED
     ownership.check_free(job.output)
     files = corpus.find_files(job.corpus)
     ownership.check_apart(job.output, files)
@@ -172,7 +171,7 @@ def _run(
     if not wait:
         pipeline.run()
         terminal.say(f"run {run.run_id} is made; it ends with {run.manifest}")
-        return PUBLISHED
+        return ExitCode.PUBLISHED
     began = time.monotonic()
     total = None if job.chunks else found.scan.documents  # of pieces, nobody knows the number
     with terminal.watching(run, total, exact=found.scan.exact):
@@ -181,7 +180,7 @@ def _run(
     manifest = read_manifest(job.output.path)
     too_many = manifest.counts.too_many_failed(job.output.max_failed_fraction)
     terminal.summarize(job.output.path, manifest, time.monotonic() - began, too_many=too_many)
-    return TOO_MANY_FAILED if too_many else PUBLISHED
+    return ExitCode.TOO_MANY_FAILED if too_many else ExitCode.PUBLISHED
 
 
 def _commit_only(

@@ -24,6 +24,7 @@ from embed_pipeline.attributes import check_names
 from embed_pipeline.chunking import CHUNK_TYPES
 from embed_pipeline.embedder import Embedder
 from embed_pipeline.endpoint import AUTO, EMBEDDED
+from embed_pipeline.exit_codes import of_signal
 from embed_pipeline.files import FileInfo
 from embed_pipeline.footprint import rows_of, size_of
 from embed_pipeline.job import Job, JobFile
@@ -147,7 +148,7 @@ def _told_well() -> Iterator[None]:
         stopped = errors.InterruptedJobError(
             f"stopped by {signal.Signals(number).name}; there is no plan"
         )
-        stopped.exit_code = 128 + number
+        stopped.exit_code = of_signal(number)
         raise stopped from error
 
 

@@ -16,10 +16,10 @@ from embed_pipeline.amend import Amendment
 from embed_pipeline.claims import RetryRun, claimed, tidy_up_after_dead
 from embed_pipeline.commit import Target
 from embed_pipeline.engine import inspect
+from embed_pipeline.exit_codes import ExitCode, of_signal
 from embed_pipeline.made_with import MadeWith, check_same_engine, made_with
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.pipelines.execution import told
-from embed_pipeline.pipelines.launch import PUBLISHED, TOO_MANY_FAILED
 from embed_pipeline.pipelines.options import beam_options
 from embed_pipeline.pipelines.preflight import preflight
 from embed_pipeline.pipelines.terminal import Terminal
@@ -59,7 +59,7 @@ def retry_failures(
         ids = retriable_ids(dataset, manifest.failures)
         if not ids:
             terminal.say(_nothing(dataset, manifest))
-            return PUBLISHED
+            return ExitCode.PUBLISHED
         made = made_with(dataset, manifest, url, headers)
         refuse_known(dataset, manifest.data, made.output.column("id"), ids)
         run = RetryRun(*new_run(dataset))
@@ -144,7 +144,7 @@ class _Interrupted(errors.InterruptedJobError):
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}; the dataset is as it was")
-        self.exit_code = 128 + number
+        self.exit_code = of_signal(number)
 
 
 def _summarized(dataset: str, old: Manifest, made: MadeWith, terminal: Terminal) -> int:
@@ -160,9 +160,9 @@ def _summarized(dataset: str, old: Manifest, made: MadeWith, terminal: Terminal)
         f"{f' ({left})' if left else ''}"
     )
     if not counts.too_many_failed(made.output.max_failed_fraction):
-        return PUBLISHED
+        return ExitCode.PUBLISHED
     terminal.warn("more documents failed than output.max_failed_fraction allows (exit code 3)")
-    return TOO_MANY_FAILED
+    return ExitCode.TOO_MANY_FAILED
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -44,6 +44,15 @@ def test_every_endpoint_error_is_transient_or_permanent() -> None:
 
 
 @pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
+def test_a_leaf_says_in_its_own_words_what_happened_and_what_to_do(
+    kind: type[EmbedPipelineError],
+) -> None:
+    for words in (vars(kind)["happened"], vars(kind)["cure"]):
+        assert words.endswith(".")
+        assert "](" not in words
+
+
+@pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
 def test_a_leaf_survives_pickling_with_its_message(kind: type[EmbedPipelineError]) -> None:
     copy = pickle.loads(pickle.dumps(kind("what, where, cure")))  # noqa: S301 (our own bytes)
     assert type(copy) is kind

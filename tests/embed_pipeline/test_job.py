@@ -47,6 +47,12 @@ def test_an_empty_beam_section_is_none(file: Path) -> None:
     assert job.load(file).beam == {}
 
 
+@pytest.mark.parametrize("beam", ["[]", "''", "0", "false"])
+def test_a_beam_section_that_is_no_mapping_is_refused_even_if_empty(file: Path, beam: str) -> None:
+    file.write_text(f"beam: {beam}\n{SMALL}")
+    assert refusal(file) == f"{file}: beam: Input should be a mapping of names to values"
+
+
 @pytest.mark.parametrize("name", ["demo", "local", "server", "dataflow"])
 def test_the_files_that_come_along_are_jobs(name: str) -> None:
     configs = Path(__file__).parents[2] / "configs"

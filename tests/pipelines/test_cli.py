@@ -59,3 +59,8 @@ def test_both_ways_in_are_the_same_command_line(command: tuple[str, ...]) -> Non
 def test_version(capsys: Captured) -> None:
     assert invoke(["--version"]) == 0
     assert capsys.readouterr().out == f"embed-pipeline, version {__version__}\n"
+
+
+def test_help_tells_the_exit_codes(capsys: Captured) -> None:
+    assert invoke(["--help"]) == 0
+    assert "\n      4  Refused: going on would damage or mix datasets" in capsys.readouterr().out
