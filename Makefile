@@ -15,7 +15,7 @@ LOWEST_BEAM = $(shell sed -n 's/.*"apache-beam>=\([0-9.]*\),.*/\1/p' setup.py)
 PRISM = .engines/bin/prism
 FLINK = .engines/flink/.fetched
 
-.PHONY: setup demo test check bench soak live engines airflow beams dataflow reference flex-template lock build
+.PHONY: setup demo test check bench soak live engines browser airflow beams dataflow reference flex-template lock build
 
 setup: $(SETUP)
 
@@ -64,6 +64,9 @@ $(FLINK): tests/engines/pom.xml
 	rm -rf $(@D)
 	mvn -q -B -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(abspath $(@D))
 	touch $@
+
+browser: setup  ## the report in a real headless Chromium; needs Debian's chromium and chromium-driver
+	$(BIN)/python -m pytest tests/browser --browser
 
 airflow: $(AIRFLOW_SETUP)  ## load deploy/airflow with Airflow itself, and run it with every exit code
 	$(AIRFLOW_VENV)/bin/python deploy/airflow/check.py

@@ -39,6 +39,8 @@ setup(
         "apache-beam>=2.72,<3",
         "click>=8.1",
         "httpx>=0.27,<1",
+        "markupsafe>=2.1",
+        "matplotlib>=3.9",
         "numpy>=1.26",
         "orjson>=3.10",
         "pyarrow>=16,<26",

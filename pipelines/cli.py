@@ -15,6 +15,7 @@ from embed_pipeline.errors import EmbedPipelineError
 from embed_pipeline.exit_codes import ExitCode, listed
 from embed_pipeline.pipelines.dataset_commands import (
     inspect_command,
+    report_command,
     retry_failures_command,
     search_command,
     status,
@@ -36,6 +37,7 @@ COMMANDS = (
     search_command,
     status,
     inspect_command,
+    report_command,
     retry_failures_command,
     config_schema,
     path,

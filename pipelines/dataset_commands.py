@@ -165,6 +165,28 @@ def inspect_command(dataset: str, *, as_json: bool) -> int:
     return inspect_dataset(resolved(dataset), Console(highlight=False), as_json=as_json)
 
 
+@click.command("report")
+@click.argument("dataset")
+def report_command(dataset: str) -> None:
+    """Draw a dataset's report.html again from what stands beside it, and print its path.
+
+    Of a store, that of the current snapshot.
+
+    Example: embed-pipeline report out/python-docs
+    """
+    from embed_pipeline import files
+    from embed_pipeline.manifest import read_manifest
+    from embed_pipeline.report import PAGE, read_report
+    from embed_pipeline.report_page import draw
+    from embed_pipeline.store import resolved
+
+    dataset = resolved(dataset)
+    page = files.join(dataset, PAGE)
+    drawn = draw(read_manifest(dataset), read_report(dataset))
+    files.write_bytes(page, drawn.encode())
+    click.echo(page)
+
+
 @click.command("retry-failures")
 @click.argument("dataset")
 @click.option(

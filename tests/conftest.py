@@ -18,12 +18,14 @@ settings.load_profile("unhurried")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--live", action="store_true", help="also test the server of OLLAMA_HOST")
     parser.addoption("--engines", action="store_true", help="also run Prism and Flink")
+    parser.addoption("--browser", action="store_true", help="also open the report in Chromium")
     parser.addoption("--dataflow", action="store_true", help="also test what Dataflow does")
 
 
 NOT_ASKED_FOR = {
     "live": "needs a real server: set OLLAMA_HOST and run `make live`",
     "engines": "starts Prism and Flink: run `make engines`",
+    "browser": "opens pages in Chromium: run `make browser`",
     "dataflow": "needs apache-beam[gcp] and Go: run `make dataflow`",
 }
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from embed_pipeline import files
 from embed_pipeline.pipelines.cli import invoke
 from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.staging import Run
+from tests.support import reports
 from tests.support.rows import RUN_ID
 from tests.support.scripted import DIGEST, ScriptedEndpoint, error
 
@@ -165,3 +167,42 @@ def test_a_query_that_cannot_be_meant_is_wrong_usage(
 ) -> None:
     assert invoke(["search", with_a_failure, *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_report_is_drawn_again_from_what_stands_beside_it(
+    capsys: Captured, with_a_failure: str
+) -> None:
+    page = Path(with_a_failure, "report.html")
+    page.unlink(missing_ok=True)
+    capsys.readouterr()
+    assert invoke(["report", with_a_failure]) == 0
+    assert capsys.readouterr().out == f"{page}\n"
+    assert "1 of 2 documents failed, more than allowed" in page.read_text()
+
+
+def test_the_report_of_a_store_is_that_of_its_current_snapshot(
+    capsys: Captured, with_a_failure: str
+) -> None:
+    assert invoke(["adopt", with_a_failure]) == 0
+    capsys.readouterr()
+    assert invoke(["report", with_a_failure]) == 0
+    page = Path(with_a_failure, "snapshots", "000001", "report.html")
+    assert capsys.readouterr().out == f"{page}\n"
+    assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_report_on_an_object_store_is_drawn_there(capsys: Captured, s3: str) -> None:
+    path, _, options = s3.partition("?")
+    folder = f"{path}/out?{options}"
+    made = reports.manifest(20)
+    files.write_bytes(files.join(folder, "manifest.json"), made.to_json())
+    files.write_bytes(files.join(folder, "report.json"), reports.report(20).to_json())
+    assert invoke(["report", folder]) == 0
+    page = capsys.readouterr().out.strip()
+    assert page == files.join(folder, "report.html")
+    assert b"Map of the vectors" in files.read_bytes(page)
+
+
+def test_there_is_no_report_of_a_folder_without_a_dataset(capsys: Captured, tmp_path: Path) -> None:
+    assert invoke(["report", str(tmp_path)]) == 1
+    assert "holds no complete dataset" in capsys.readouterr().err
