@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embed_pipeline import files
+from embed_pipeline import files, reporting
 from embed_pipeline.claims import tidy_up_after_dead
 from embed_pipeline.commit import now
 from embed_pipeline.errors import DatasetError, EmbedPipelineError, RefusedError
@@ -118,6 +118,7 @@ def _prepare(store: Store, old: Manifest) -> None:
         index = _index(store, old, told)
         for file in (*old.data, *old.failures):
             files.share(files.join(store.path, file.path), files.join(snapshot, file.path))
+        reporting.copy(store.path, snapshot, old)
     except EmbedPipelineError:
         files.delete_folder(snapshot)
         _drop_if_empty(files.join(store.path, "snapshots"))
@@ -193,6 +194,8 @@ def _drop_old_names(store: Store, old: Manifest) -> None:
     for file in (*old.data, *old.failures):
         if file.path in left:
             files.delete(files.join(store.path, file.path))
+    if reporting.has(store.path, old):
+        reporting.delete(store.path)
     files.delete(files.join(store.path, MANIFEST))
 
 

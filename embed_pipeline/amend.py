@@ -8,7 +8,7 @@ one listed is deleted (`claims.claimed`).
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from embed_pipeline import commit, files, interrupt
+from embed_pipeline import commit, files, interrupt, reporting
 from embed_pipeline.claims import RetryRun
 from embed_pipeline.commit import MergeTask, Target
 from embed_pipeline.errors import DatasetError, InterruptedJobError, RefusedError
@@ -70,6 +70,7 @@ def publish(amendment: Amendment, written: Written) -> Manifest:
         }
     )
     files.write_bytes(run.manifest, manifest.to_json())
+    reporting.renew(run.path, manifest, amendment.target.output)
     return manifest
 
 

@@ -32,12 +32,14 @@ class Sent(NamedTuple):
         wall_ms: Its duration, in milliseconds.
         reloaded: Whether it waited for the model to be loaded again.
         throttled_s: Seconds it waited for its turn before.
+        address: Where it was sent, without secrets.
     """
 
     answer: Answer
     wall_ms: int
     reloaded: bool
     throttled_s: float = 0.0
+    address: str = ""
 
 
 class Tries(NamedTuple):
@@ -51,6 +53,9 @@ class Tries(NamedTuple):
         lost_s: Seconds of the requests that failed, and of all waits.
         reloaded: Whether the good one waited for the model to be loaded again.
         faults: How often each kind of error was met.
+        failed_tries: Those tries, one by one.
+        address: Where the good one was sent, without secrets.
+        seconds: From the first try to the end of the good one.
     """
 
     answer: Answer
@@ -60,6 +65,9 @@ class Tries(NamedTuple):
     lost_s: float = 0.0
     reloaded: bool = False
     faults: Mapping[str, int] = MappingProxyType({})
+    failed_tries: Sequence[errors.FailedTry] = ()
+    address: str = ""
+    seconds: float = 0.0
 
 
 class Embeds(Protocol):
@@ -92,6 +100,7 @@ class Client:
         self._dimension: int | None = None
         self._seconds_per_char: float | None = None
         self._reloads = Reloads()
+        self._address = endpoint.masked_url
         self._transport = transport_to(endpoint)
 
     def close(self) -> None:
@@ -207,7 +216,7 @@ class Client:
         reloaded = self._reloads.saw(got.load_ns, started)
         if reloaded:  # an expiry somebody had set is gone
             self._decide_keep_alive()
-        return Sent(got, round(seconds * 1000), reloaded)
+        return Sent(got, round(seconds * 1000), reloaded, address=self._address)
 
     def _ask(self, body: bytes, seconds: float, limit: int) -> bytes:
         """Send one embed request; note when it ended: the model's expiry counts from then."""
@@ -292,7 +301,7 @@ def embed_tried(
 ) -> Tries:
     """Repeat an embed request as `tried` does; return its answer and what it took."""
     got = tried(retry, once, tries, patient=patient)
-    answer, wall_ms, reloaded, throttled_s = got.found
+    answer, wall_ms, reloaded, throttled_s, address = got.found
     return Tries(
         answer,
         got.attempts,
@@ -301,6 +310,9 @@ def embed_tried(
         got.lost_s,
         reloaded,
         got.faults,
+        got.failed_tries,
+        address,
+        got.seconds,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from embed_pipeline import accounts, failure_parts, files, interrupt, kept, resume
+from embed_pipeline import accounts, failure_parts, files, interrupt, kept, reporting, resume
 from embed_pipeline.attributes import AttributeTypes
 from embed_pipeline.duplicates import IN_JOB, IN_PIPELINE, find_duplicates
 from embed_pipeline.errors import InterruptedJobError, NothingSucceeds, RefusedError
@@ -198,6 +198,7 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         data=data,
         failures=failure_files,
     )
+    reporting.write(target.run.path, manifest, written.report, target.output)
     files.write_bytes(target.run.manifest, manifest.to_json())
     clean_up(target.run, target.reused)
     return manifest

@@ -120,6 +120,7 @@ class Embedder:
             last = results[-1]
             if isinstance(last, Failure) and isinstance(last.error, errors.TransientError):
                 self._stall.failed(began, time.monotonic(), last.error)
+        effort.ended = time.time()
         with self._texts_lock:
             if effort.timed_out and not any(map(_hangs, results)):
                 self._texts.halve()
@@ -140,6 +141,10 @@ class Embedder:
                     raise
                 self._sizing = Sizing(limits, self._tokens)
             return self._sizing
+
+    def rested(self) -> dict[str, float]:
+        """Return how long each address has rested since this was last called, in seconds."""
+        return self._pool.rested()
 
     def look_again(self) -> None:
         """Look whether the model that gave the vectors is still there; see `Pool.look_again`.

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from embed_pipeline import files, quotes
+from embed_pipeline import files, quotes, reporting
 from embed_pipeline.deductions import Deductions
 from embed_pipeline.errors import DatasetError
 from embed_pipeline.filtering import without
@@ -52,6 +52,7 @@ class Erased(NamedTuple):
 def erase(snapshot: str, hashes: frozenset[bytes]) -> Erased:
     """Erase documents from a snapshot; its manifest is replaced after its files, or not at all.
 
+    The report shows single rows, so of these nothing is left in it; it is drawn again.
     Files that hold none of them stay as they are. Of each other file one row group at a time is in
     memory. Rows keep their order, and files their order in the manifest.
 
@@ -68,10 +69,12 @@ def erase(snapshot: str, hashes: frozenset[bytes]) -> Erased:
     erasure = _Erasure(snapshot, old, hashes)
     manifest = erasure.manifest()
     if manifest != old:
+        reporting.forget(snapshot, old)
         erasure.place(manifest)
         files.write_bytes(erasure.run.manifest, manifest.to_json())
         _tidy(snapshot, manifest)
     _measure(snapshot, manifest)
+    reporting.redraw(snapshot, manifest)
     return erasure.erased()
 
 

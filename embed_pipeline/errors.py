@@ -42,7 +42,8 @@ texts of the request are to be told apart until the guilty one stands alone; "jo
 succeed, so the job stops.
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal, NamedTuple
 
 from embed_pipeline.exit_codes import ExitCode
 
@@ -196,6 +197,20 @@ class BadAttribute(DocumentError):
     )
 
 
+class FailedTry(NamedTuple):
+    """Hold one try of a request that failed.
+
+    Attributes:
+        kind: The name of the error.
+        address: Where it was met, without secrets, or "".
+        seconds: How long it took, with the wait before the next try.
+    """
+
+    kind: str
+    address: str
+    seconds: float
+
+
 class EndpointError(EmbedPipelineError):
     """Report what the endpoint answered, or that it did not.
 
@@ -209,6 +224,7 @@ class EndpointError(EmbedPipelineError):
         lost_s, throttled_s: Seconds those took with the waits between them, and the part of them
             that was waited because the endpoint was too busy.
         faults: How often each kind of error was met on the way.
+        failed_tries: Those tries, one by one.
         elsewhere: Whether another address is there to try at once.
         address: Where it was met, without secrets, or "".
     """
@@ -226,6 +242,7 @@ class EndpointError(EmbedPipelineError):
         self.lost_s = 0.0
         self.throttled_s = 0.0
         self.faults: dict[str, int] = {}
+        self.failed_tries: Sequence[FailedTry] = ()
         self.elsewhere = False
         self.address = ""
 

@@ -8,6 +8,7 @@ import orjson
 from embed_pipeline import files
 from embed_pipeline.parts import PartFile, Written
 from embed_pipeline.progress import running
+from embed_pipeline.report import Report
 from embed_pipeline.staging import RUN_ID, Run
 
 KEPT = "kept.json"
@@ -33,6 +34,7 @@ def keep(run: Run, job: Mapping[str, Any], written: Written, reused: tuple[Run, 
         "chunked": written.chunked,
         "effort": written.effort,
         "repeated": written.repeated,
+        "report": None if written.report is None else written.report.model_dump(),
         "reused": [one.run_id for one in reused],
     }
     files.write_bytes(files.join(run.staging, KEPT), orjson.dumps(found))
@@ -63,6 +65,7 @@ def find_kept(path: str, job: Mapping[str, Any], digest: str) -> Kept | None:
                 found["chunked"],
                 found["effort"],
                 found["repeated"],
+                Report.model_validate(found["report"]) if found.get("report") else None,
             )
             reused = [name for name in found["reused"] if RUN_ID.fullmatch(name)]
             return Kept(run, written, tuple(Run(path, name) for name in reused))

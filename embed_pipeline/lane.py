@@ -37,6 +37,8 @@ class Lane:
         reloaded: Whether a look waited for the model to be loaded again, which nobody was told yet.
         given: The latest texts it was asked for, with the vectors it gave: one of each request.
         chosen_at: When it was last given a request (`time.monotonic`).
+        rested_s: Seconds it has rested since somebody asked.
+        rests_since: When the rest began that is not in there yet (`time.monotonic`), or None.
         looking: Held while its model is looked at.
     """
 
@@ -55,6 +57,8 @@ class Lane:
     reloaded: bool = False
     chosen_at: float = 0.0
     given: deque[tuple[str, NDArray[np.float32]]] = field(default_factory=lambda: deque(maxlen=8))
+    rested_s: float = 0.0
+    rests_since: float | None = None
     looking: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -76,11 +80,32 @@ class Lane:
             seconds: What it asked for, or None.
             at_most: What of that it gets.
         """
+        self._add_rest()
         self.faults += 1
         pause = min(LONGEST_REST, FIRST_REST * 2 ** (self.faults - 1))
         asked = min(seconds or 0.0, at_most)
         self.asked_until = time.monotonic() + asked
-        self.rests_until = time.monotonic() + max(pause, asked)
+        self.rests_since = time.monotonic()
+        self.rests_until = self.rests_since + max(pause, asked)
+
+    def recover(self) -> None:
+        """Take note of a success: it rests no more."""
+        self._add_rest()
+        self.faults, self.rests_until, self.too_busy = 0, 0.0, False
+        self.pace.recover()
+
+    def rested(self) -> float:
+        """Return the seconds it has rested since this was last called."""
+        self._add_rest()
+        rested, self.rested_s = self.rested_s, 0.0
+        return rested
+
+    def _add_rest(self) -> None:
+        """Add what of a rest is over."""
+        if self.rests_since is not None:
+            now = time.monotonic()
+            self.rested_s += max(0.0, min(now, self.rests_until) - self.rests_since)
+            self.rests_since = now if now < self.rests_until else None
 
     def slow_down(self, sent_at: float) -> None:
         """Halve the pace, once for all requests that were under way together."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import orjson
 
-from embed_pipeline import files, quotes
+from embed_pipeline import files, quotes, reporting
 from embed_pipeline.errors import DatasetError
 from embed_pipeline.hashing import sha256_of
 from embed_pipeline.kept import KEPT
@@ -33,7 +33,7 @@ class Cleared(NamedTuple):
     """Hold what was cleared away.
 
     Attributes:
-        files: How many files were deleted.
+        files: How many files were deleted, reports not counted.
         documents: The hashes of the documents that some of them held.
     """
 
@@ -47,7 +47,7 @@ def clear(snapshot: str, hashes: frozenset[bytes]) -> Cleared:
     With a part goes what belongs to it: where its rows were read from, and the note that it is
     whole. A run whose own file names such a document, as the path of a text file, is deleted
     altogether. A manifest, as a run leaves it that is killed right before it publishes, goes first:
-    it would not be true any more.
+    it would not be true any more. A report goes in any case: whoever publishes writes a new one.
 
     Args:
         snapshot: The folder, in which no run is at work.
@@ -56,6 +56,7 @@ def clear(snapshot: str, hashes: frozenset[bytes]) -> Cleared:
     Raises:
         OSError: A file cannot be read or deleted.
     """
+    reporting.delete(snapshot)
     leftovers = _Leftovers(everything(snapshot))
     leftovers.judge(hashes)
     doomed = leftovers.doomed()

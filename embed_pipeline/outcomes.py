@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embed_pipeline.client import Tries
-from embed_pipeline.errors import EndpointError
+from embed_pipeline.errors import EndpointError, FailedTry
 from embed_pipeline.records import Blame, TokenCountSource
 
 
@@ -33,6 +33,25 @@ class Failure(NamedTuple):
     blame: Blame = "document"
 
 
+class Answered(NamedTuple):
+    """Hold what is counted of a request that was answered well.
+
+    Attributes:
+        address: Where it was sent, without secrets.
+        texts, tokens: Those of the corpus among what it brought, as the endpoint counts them; none
+            where it only found something out.
+        wall_ms: Its duration, in milliseconds.
+        total_ns, load_ns: The endpoint's own times.
+    """
+
+    address: str
+    texts: int
+    tokens: int
+    wall_ms: int
+    total_ns: int
+    load_ns: int
+
+
 @dataclass
 class Effort:
     """Count what it took to embed some texts.
@@ -53,6 +72,10 @@ class Effort:
         faults: How often each kind of error was met.
         request_ms: Duration of each successful request.
         batch_texts: Texts in each successful request.
+        answered: The requests that were answered well.
+        failed_tries: Those that were not.
+        asked_s: Seconds of all of them, the waits between tries included.
+        ended: When the last one was, in seconds since the epoch.
     """
 
     requests: int = 0
@@ -70,25 +93,46 @@ class Effort:
     faults: dict[str, int] = field(default_factory=dict)
     request_ms: list[int] = field(default_factory=list)
     batch_texts: list[int] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
+    failed_tries: list[FailedTry] = field(default_factory=list)
+    asked_s: float = 0.0
+    ended: float = field(default=0.0, compare=False)
 
     def count(self, tries: Tries | EndpointError) -> None:
         """Count the tries of one request, whether it succeeded in the end or not."""
+        self._count_tries(tries)
+        if isinstance(tries, Tries):
+            self._count_answer(tries, 0, 0)
+        else:
+            self.asked_s += tries.lost_s
+
+    def _count_tries(self, tries: Tries | EndpointError) -> None:
         self.requests += tries.attempts
         self.retries += max(0, tries.attempts - 1)
         self.throttled_s += tries.throttled_s
         self.lost_s += tries.lost_s
         for kind, number in tries.faults.items():
             self.faults[kind] = self.faults.get(kind, 0) + number
+        self.failed_tries += tries.failed_tries
+
+    def _count_answer(self, tries: Tries, texts: int, tokens: int) -> None:
+        found = tries.answer
+        self.asked_s += tries.seconds
+        self.answered.append(
+            Answered(tries.address, texts, tokens, tries.wall_ms, found.total_ns, found.load_ns)
+        )
 
     def add(self, tries: Tries) -> None:
         """Count one successful request that brought vectors of the corpus."""
-        self.count(tries)
+        self._count_tries(tries)
+        texts, tokens = len(tries.answer.vectors), tries.answer.token_count or 0
+        self._count_answer(tries, texts, tokens)
         self.reloads += tries.reloaded
-        self.tokens += tries.answer.token_count or 0
+        self.tokens += tokens
         self.server_ms += tries.answer.total_ns / 1e6
         self.load_ms += tries.answer.load_ns / 1e6
         self.request_ms.append(tries.wall_ms)
-        self.batch_texts.append(len(tries.answer.vectors))
+        self.batch_texts.append(texts)
 
     def totals(self) -> dict[str, float]:
         """Return what adds up over a run, by name; times are in seconds."""

@@ -50,6 +50,16 @@ class Output(Settings):
     max_failed_fraction: float = Field(
         default=0.01, ge=0, le=1, description="share of documents that may fail by their own fault"
     )
+    report: bool = Field(
+        default=True, description="write report.html, and report.json, which it is drawn from"
+    )
+    report_texts: bool = Field(
+        default=False, description="show the heads of texts in the report, 80 characters at most"
+    )
+    report_color: str | None = Field(
+        default=None,
+        description="attribute the report's map is colored by; by default one of 2 to 8 values",
+    )
 
     @field_validator("path")
     @classmethod

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from embed_pipeline import files
-from embed_pipeline.errors import ConfigError
+from embed_pipeline.errors import ConfigError, DatasetError
 from embed_pipeline.files import FileInfo
 from embed_pipeline.locations import name, parse
 from embed_pipeline.output import Output
 from embed_pipeline.progress import running
+from embed_pipeline.report import PAGE, REPORT, read_report
 from embed_pipeline.staging import MANIFEST, STAGING, Run
 from embed_pipeline.store import Store, is_store
 
@@ -36,6 +37,7 @@ def check_free(output: Output) -> None:
             f"{output.path} holds files that are not a dataset's, such as {foreign[0]}: choose "
             "another output.path"
         )
+    _check_report_is_ours(output)
     if output.on_exists == "overwrite":
         return
     stands = [MANIFEST] if files.exists(files.join(output.path, MANIFEST)) else []
@@ -46,6 +48,27 @@ def check_free(output: Output) -> None:
         raise ConfigError(
             f"{output.path} exists already (it holds {', '.join(stands)}): choose another "
             "output.path, or set output.on_exists to overwrite"
+        )
+
+
+def _check_report_is_ours(output: Output) -> None:
+    """Refuse to write over a report of somebody else's.
+
+    Ours is beside a manifest, or beside its data, which is written before it.
+
+    Raises:
+        ConfigError: One stands there.
+    """
+    foreign = ""
+    try:
+        if read_report(output.path) is None and not files.exists(files.join(output.path, MANIFEST)):
+            foreign = PAGE
+    except DatasetError:
+        foreign = REPORT
+    if foreign and files.exists(files.join(output.path, foreign)):
+        raise ConfigError(
+            f"{files.join(output.path, foreign)} is not the report of a dataset, and would be "
+            "written over: move it, or choose another output.path"
         )
 
 

@@ -17,6 +17,7 @@ from embed_pipeline.hashed_parquet import HashedParquet
 from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.provenance import footer
 from embed_pipeline.records import Document, Embedded, Failed
+from embed_pipeline.report import Report
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Run, new_writer
 
@@ -78,6 +79,7 @@ class Written(NamedTuple):
         effort: What it took; see `outcomes.Effort`.
         repeated: Documents beyond the first that are the same, in all that can be told, as one
             whose row is reused from an earlier run.
+        report: What the report shows of all this; None where there is to be none.
     """
 
     provenance: dict[str, Any]
@@ -88,6 +90,7 @@ class Written(NamedTuple):
     chunked: int | None = None
     effort: Mapping[str, float] = {}
     repeated: int = 0
+    report: Report | None = None
 
 
 class RowWriter:

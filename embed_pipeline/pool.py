@@ -117,6 +117,15 @@ class Pool:
         """Return the digest of the model that is the right one; None before the first look."""
         return None if self._right is None else self._right.digest
 
+    def rested(self) -> dict[str, float]:
+        """Return how long each address has rested since this was last called, in seconds.
+
+        One that is alone does not rest: nobody else would be asked.
+        """
+        with self._changed:
+            rests = {lane.name: lane.rested() for lane in self._every}
+        return {name: rest for name, rest in rests.items() if rest and len(rests) > 1}
+
     def embed(
         self,
         texts: Sequence[str],
@@ -171,8 +180,7 @@ class Pool:
             raise
         else:
             with self._changed:
-                lane.faults, lane.rests_until, lane.too_busy = 0, 0.0, False
-                lane.pace.recover()
+                lane.recover()
             return found, waited
         finally:
             with self._changed:

@@ -14,12 +14,13 @@ from embed_pipeline.errors import DatasetError
 from embed_pipeline.locations import name, naming, parse
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.owners import Naming, Owners, any_owner, find, owners
+from embed_pipeline.report import PAGE
 from embed_pipeline.staging import MANIFEST
 from embed_pipeline.store import Store
 from embed_pipeline.store_lock import LOCK
 
 METRICS = "metrics.prom"
-_OURS = (LOCK, METRICS)  # figures, and who works here
+_OURS = (LOCK, METRICS, PAGE)  # figures, and who works here
 _PLACE = re.compile(r"/snapshots/(\d{6})/(data|index|failures|changes)/[^/]+$")
 
 

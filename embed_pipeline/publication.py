@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from embed_pipeline import accounts, assembly, commit, failure_parts, files
+from embed_pipeline import accounts, assembly, commit, failure_parts, files, reporting
 from embed_pipeline.assembly import Made
 from embed_pipeline.changes import Feed, Partly, write_changes
 from embed_pipeline.errors import DatasetError
@@ -62,6 +62,7 @@ def publish(snapshot: SnapshotTarget, outcome: Outcome, made: Iterable[Made]) ->
     refresh = _told(snapshot, outcome, manifest, feed, added)
     manifest = manifest.model_copy(update={"refresh": refresh})
     files.write_bytes(files.join(run.path, METRICS), open_metrics(manifest).encode())
+    reporting.write(run.path, manifest, outcome.report, snapshot.target.output)
     files.write_bytes(run.manifest, manifest.to_json())
     store.publish(snapshot.number)
     try:

@@ -4,15 +4,13 @@ In a request of several texts errors of single counts can cancel, and vectors ca
 text that is sent alone has a count and a vector of its own.
 """
 
-import heapq
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embed_pipeline import errors, interrupt
+from embed_pipeline import errors, interrupt, ranks
 from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.pool import Pool
 from embed_pipeline.records import TokenCountSource
@@ -39,15 +37,14 @@ class Sampled(NamedTuple):
     vector: NDArray[np.float32]
 
 
-def rank_of(identity: str) -> int:
-    """Return the rank of an id: 32 bits, evenly spread; cheap, as it is taken of every row."""
-    return zlib.crc32(identity.encode())
-
-
 def lowest(samples: Iterable[Iterable[Sampled]], count: int) -> list[Sampled]:
     """Merge samples into one: the `count` rows with the lowest ranks."""
-    every = (one for sample in samples for one in sample)
-    return heapq.nsmallest(count, every, key=lambda one: one[:4])  # vectors have no order
+    return ranks.lowest((one for sample in samples for one in sample), count, order)
+
+
+def order(one: Sampled) -> tuple[int, str, int, str]:
+    """Return what rows are ordered by: all but the vector, which has no order."""
+    return one[:4]
 
 
 class Sample(NamedTuple):
@@ -56,42 +53,6 @@ class Sample(NamedTuple):
     digest: str
     rows: list[Sampled]
     of: int = 0
-
-
-class Sampler:
-    """Draw rows as they come by; holds at most twice `count` of them.
-
-    Args:
-        count: Rows to draw; 0 draws none.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._drawn: list[Sampled] = []
-        self._bound = 1 << 32 if count else 0
-
-    def add(
-        self,
-        identity: str,
-        text: str,
-        tokens: int,
-        source: TokenCountSource,
-        vector: NDArray[np.float32],
-    ) -> None:
-        """Take a row."""
-        if not self._bound:
-            return
-        rank = rank_of(identity)
-        if rank >= self._bound:
-            return
-        self._drawn.append(Sampled(rank, text, tokens, source, vector.copy()))
-        if len(self._drawn) >= 2 * self._count:
-            self._drawn = lowest([self._drawn], self._count)
-            self._bound = self._drawn[-1].rank
-
-    def drawn(self) -> list[Sampled]:
-        """Return the rows that were drawn."""
-        return lowest([self._drawn], self._count)
 
 
 Recount = dict[str, dict[str, int]]

@@ -78,17 +78,19 @@ def _origin(manifest: Manifest) -> Iterator[tuple[str, object]]:
 
 def _inputs(inputs: object) -> Iterator[tuple[str, object]]:
     """Yield how much was read, and the paths of the first files."""
-    if not isinstance(inputs, list | tuple) or not inputs:
+    listed = inputs if isinstance(inputs, list | tuple) else ()
+    inputs = [one for one in listed if isinstance(one, Mapping)]  # a library's job may be anything
+    if not inputs:
         return
     total = sum(one.get("size") or 0 for one in inputs)
     paths = [told(one.get("path", "")) for one in inputs[:SHOWN_INPUTS]]
     if len(inputs) > SHOWN_INPUTS:
         paths.append(prose(f"and {len(inputs) - SHOWN_INPUTS:,} more"))
-    listed = joined(Markup("<li>{}</li>").format(path) for path in paths)
+    shown = joined(Markup("<li>{}</li>").format(path) for path in paths)
     yield (
         "input",
         Markup('{}<ul class="paths">{}</ul>').format(
-            f"{plural(len(inputs), 'file')}, {size(total)}", listed
+            f"{plural(len(inputs), 'file')}, {size(total)}", shown
         ),
     )
 

@@ -3,7 +3,8 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Generic, NamedTuple, TypeVar
 
 import tenacity
@@ -29,6 +30,8 @@ class Tried(NamedTuple, Generic[T]):
         lost_s: Seconds of those that failed, and of the waits after them.
         throttled_s: Seconds waited because the endpoint was too busy.
         faults: How often each kind of error was met.
+        failed_tries: Those tries, one by one.
+        seconds: From the first try to the end of the good one.
     """
 
     found: T
@@ -36,6 +39,8 @@ class Tried(NamedTuple, Generic[T]):
     lost_s: float
     throttled_s: float
     faults: Mapping[str, int]
+    failed_tries: Sequence[errors.FailedTry]
+    seconds: float
 
 
 def tried(
@@ -90,6 +95,8 @@ class _Repetition:
         self._patient = patient
         self._back_off = back_off
         self._faults: Counter[str] = Counter()
+        self._failed: list[errors.EndpointError] = []
+        self._sent: list[float] = []  # when each of those was
         self._throttled_s = 0.0
         self._moved = False  # to another address, for an error that may lie in a text
         self._began = self._last = time.monotonic()
@@ -101,6 +108,8 @@ class _Repetition:
             return once()
         except errors.EndpointError as error:
             self._faults[type(error).__name__] += 1
+            self._failed.append(error)
+            self._sent.append(self._last)
             raise
 
     def is_worth_it(self, state: tenacity.RetryCallState) -> bool:
@@ -131,16 +140,28 @@ class _Repetition:
 
     def tell(self, error: errors.EndpointError) -> None:
         """Write into the last error what all tries took."""
+        now = time.monotonic()
         error.attempts = self._faults.total()
-        error.lost_s = time.monotonic() - self._began
+        error.lost_s = now - self._began
         error.throttled_s = self._throttled_s
         error.faults = dict(self._faults)
+        error.failed_tries = self._failed_tries(now)
 
     def ended_with(self, found: T) -> Tried[T]:
         """Return what was found, with what all tries took."""
         attempts = self._faults.total() + 1
         lost_s = self._last - self._began if self._faults else 0.0
-        return Tried(found, attempts, lost_s, self._throttled_s, self._faults)
+        failed = self._failed_tries(self._last) if self._faults else ()
+        took = time.monotonic() - self._began
+        return Tried(found, attempts, lost_s, self._throttled_s, self._faults, failed, took)
+
+    def _failed_tries(self, until: float) -> Sequence[errors.FailedTry]:
+        """Return the tries that failed; each took until the next was sent."""
+        times = [self._began, *self._sent[1:], until]
+        return [
+            errors.FailedTry(type(error).__name__, error.address, end - begin)
+            for error, (begin, end) in zip(self._failed, pairwise(times), strict=True)
+        ]
 
 
 def _error_of(state: tenacity.RetryCallState) -> BaseException | None:

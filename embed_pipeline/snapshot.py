@@ -17,6 +17,7 @@ from embed_pipeline.footers import wrong_columns, wrong_origin
 from embed_pipeline.known import Source
 from embed_pipeline.manifest import DataFile, Manifest
 from embed_pipeline.parts import PartFile, Written
+from embed_pipeline.report import Report
 from embed_pipeline.store import Store
 
 METRICS = "metrics.prom"
@@ -71,6 +72,7 @@ class Outcome(NamedTuple):
         expected: How many rows and failures there must be.
         recount, chunked, effort: As in Written.
         forgotten: Documents that were left out.
+        report: What the report shows of what was embedded; None where there is to be none.
     """
 
     provenance: dict[str, Any]
@@ -83,6 +85,7 @@ class Outcome(NamedTuple):
     chunked: int | None
     effort: Mapping[str, float]
     forgotten: int
+    report: Report | None = None
 
     def written(self, rows: Sequence[PartFile]) -> Written:
         """Return what was written, with these files of rows."""

@@ -1,6 +1,7 @@
 """A stream of documents through an embedder: batches are filled, and requests kept under way."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -53,6 +54,10 @@ class EmbedStream(Generic[T]):
         embedder: To send with.
         batching: Bounds of a request, and how many are under way.
         observe: Called with each request's results and effort, from the thread that calls here.
+
+    Attributes:
+        opening_s: How long it waited until the endpoint had loaded the model and was known.
+        blocked_s: How long it waited for requests, in seconds.
     """
 
     def __init__(self, embedder: Embedder, batching: Batching, observe: Observer) -> None:
@@ -74,6 +79,8 @@ class EmbedStream(Generic[T]):
         self._given_up = threading.Event()
         self._room = threading.Semaphore(embedder.in_flight)
         self._broken: Future[Outcome] | None = None
+        self.opening_s = 0.0
+        self.blocked_s = 0.0
 
     def add(self, document: Document, tag: T) -> Sequence[Done[T]]:
         """Take a document and what belongs to it; return what is done meanwhile.
@@ -82,7 +89,9 @@ class EmbedStream(Generic[T]):
             EndpointError, ConfigError: As `embed_texts` and `find_limits` do.
         """
         if not self._window:
+            began = time.monotonic()
             self._window = WINDOW if self._embedder.groups else 1
+            self.opening_s += time.monotonic() - began
             self._most_texts = self._window * self._batching.max_texts
             self._most_chars = self._window * self._batching.max_chars
         self._incoming.append(document)
@@ -157,7 +166,10 @@ class EmbedStream(Generic[T]):
         A request that takes long holds up the rows behind it, but not the requests: up to AHEAD of
         them wait with their results.
         """
-        self._room.acquire()
+        if not self._room.acquire(blocking=False):
+            began = time.monotonic()
+            self._room.acquire()
+            self.blocked_s += time.monotonic() - began
         if self._broken is not None:
             self._broken.result()  # raises; an earlier request may be waited for much longer
         texts = [text for _, _, _, text in batch]
@@ -178,7 +190,10 @@ class EmbedStream(Generic[T]):
     def _collect(self) -> None:
         """Wait for the oldest request and put its results where they belong."""
         batch, future = self._under_way.popleft()
-        self._take(batch, future.result())
+        began = time.monotonic()
+        outcome = future.result()
+        self.blocked_s += time.monotonic() - began
+        self._take(batch, outcome)
 
     def _take(self, batch: list[_Waiting[T]], outcome: Outcome) -> None:
         """Put a request's results where they belong."""

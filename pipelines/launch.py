@@ -22,6 +22,7 @@ from embed_pipeline import (
 )
 from embed_pipeline.attributes import check_names
 from embed_pipeline.chunking import CHUNK_TYPES
+from embed_pipeline.coloring import check_color
 from embed_pipeline.done import Keying
 from embed_pipeline.endpoint import AUTO, EMBEDDED
 from embed_pipeline.engine import inspect
@@ -90,6 +91,7 @@ def run_job(
     ownership.check_writable(job.output)
     scan = infer(job.corpus, files)
     check_names(scan.types, [*job.output.taken, *(CHUNK_TYPES if job.chunks else ())])
+    check_color(job.output.report_color, [*scan.types, *(CHUNK_TYPES if job.chunks else ())])
     warn_of_prefixes(job, terminal)
     with (
         terminal.telling_warnings(),

@@ -22,6 +22,7 @@ from embed_pipeline import (
 )
 from embed_pipeline.attributes import check_names
 from embed_pipeline.chunking import CHUNK_TYPES
+from embed_pipeline.coloring import check_color
 from embed_pipeline.embedder import Embedder
 from embed_pipeline.endpoint import AUTO, EMBEDDED
 from embed_pipeline.exit_codes import of_signal
@@ -89,6 +90,7 @@ def plan_job(
     ownership.check_writable(job.output)
     scan = infer(job.corpus, files)
     check_names(scan.types, [*job.output.taken, *(CHUNK_TYPES if job.chunks else ())])
+    check_color(job.output.report_color, [*scan.types, *(CHUNK_TYPES if job.chunks else ())])
     job = job.model_copy(update={"corpus": job.corpus.with_types(scan.types)})
     drawn = draw(job.corpus, files, scan, sample)
     if not drawn.documents:

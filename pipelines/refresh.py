@@ -23,6 +23,7 @@ from embed_pipeline import (
 from embed_pipeline.admission import Gate
 from embed_pipeline.attributes import check_names
 from embed_pipeline.chunking import CHUNK_TYPES
+from embed_pipeline.coloring import check_color
 from embed_pipeline.commit import Target, now
 from embed_pipeline.endpoint import AUTO, EMBEDDED
 from embed_pipeline.evolution import evolved
@@ -238,6 +239,7 @@ def _with_types(
         known = made_with.attribute_types(manifest)
         types, notes = evolved(known, scan, job.corpus)
     check_names(types, [*job.output.taken, OP, *(CHUNK_TYPES if job.chunks else ())])
+    check_color(job.output.report_color, [*types, *(CHUNK_TYPES if job.chunks else ())])
     corpus_settings = job.corpus.with_types(types)
     return job.model_copy(update={"corpus": corpus_settings}), scan, notes
 

@@ -1,5 +1,7 @@
 """Embed documents: `docs | EmbedText(endpoint)`, or `docs | beam.ParDo(EmbedDoFn(endpoint))`."""
 
+import pickle
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -7,10 +9,12 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
+from apache_beam.utils.shared import Shared
 from apache_beam.utils.windowed_value import WindowedValue
 
 from embed_pipeline import embedder
 from embed_pipeline.documents import as_document, failed_document, refusal
+from embed_pipeline.drafting import Bundle
 from embed_pipeline.endpoint import Batching, Endpoint, Retry
 from embed_pipeline.engine import inspect
 from embed_pipeline.errors import DocumentError, EmbedPipelineError
@@ -18,7 +22,9 @@ from embed_pipeline.locate import check_address
 from embed_pipeline.outcomes import Effort, Failure, Vector, added_up
 from embed_pipeline.provenance import provenance
 from embed_pipeline.records import Document, Embedded, Failed
-from embed_pipeline.recount import Sample, Sampler
+from embed_pipeline.recount import Sample
+from embed_pipeline.sampler import Bounds, Sampler
+from embed_pipeline.statistics import Statistics
 from embed_pipeline.stream import Done, EmbedStream
 from embed_pipeline.tokens import Tokens
 from embed_pipeline.transforms.chunk import ChunkResult
@@ -29,6 +35,7 @@ from embed_pipeline.transforms.recount import Recount
 FAILED = "failed"
 TALLY = "tally"
 SAMPLED = "sampled"
+STATISTICS = "statistics"
 
 
 class EmbedResult(NamedTuple):
@@ -43,6 +50,8 @@ class EmbedResult(NamedTuple):
         recount: PCollection of one dict, how many counts a sample confirmed (see recount.py).
         chunked: PCollection of int, the documents that were split before, one number a bundle;
             empty where there was no splitting.
+        statistics: PCollection of bytes, one a bundle: what the report is drawn from (see
+            `drafting.Bundle`).
     """
 
     embedded: PCollection
@@ -51,6 +60,7 @@ class EmbedResult(NamedTuple):
     provenance: PCollection
     recount: PCollection
     chunked: PCollection
+    statistics: PCollection
 
 
 @dataclass
@@ -105,7 +115,7 @@ class EmbedText(beam.PTransform):
             failures=FAILED,
         )
         done = documents | "Embed" >> beam.ParDo(dofn).with_outputs(
-            FAILED, TALLY, SAMPLED, main="embedded"
+            FAILED, TALLY, SAMPLED, STATISTICS, main="embedded"
         )
         failed = (done[FAILED], *unread) | "All failed" >> beam.Flatten()
         if documents.is_bounded:
@@ -114,11 +124,13 @@ class EmbedText(beam.PTransform):
             )
         else:  # there is no moment when all is embedded
             recount = documents.pipeline | "No recount" >> beam.Create([{}], reshuffle=False)
-        return EmbedResult(done["embedded"], failed, done[TALLY], inspected, recount, chunked)
+        return EmbedResult(
+            done["embedded"], failed, done[TALLY], inspected, recount, chunked, done[STATISTICS]
+        )
 
 
 @beam.typehints.with_input_types(Any)
-@beam.typehints.with_output_types(Embedded, failed=Failed, tally=Any, sampled=Any)
+@beam.typehints.with_output_types(Embedded, failed=Failed, tally=Any, sampled=Any, statistics=bytes)
 class EmbedDoFn(beam.DoFn):
     """Embed single elements, in batches, with several requests under way; wires `EmbedStream`.
 
@@ -151,17 +163,22 @@ class EmbedDoFn(beam.DoFn):
         self._settings = (endpoint, self._batching, retry or Retry(), self._tokens)
         self._failures = failures
         self._metrics = EmbedMetrics()
+        self._shared = Shared()  # among the copies of the step in a process
 
     def setup(self) -> None:
         """Open, or share, this process's connections."""
         self._embedder = embedder.acquire(*self._settings)
+        recounted = self._tokens.recount
+        self._bounds = self._shared.acquire(lambda: Bounds(recounted))
 
     def start_bundle(self) -> None:
         """Start with nothing buffered."""
+        self._began = time.monotonic()
         self._stream: EmbedStream[WindowedValue] = EmbedStream(
             self._embedder, self._batching, self._count
         )
-        self._sampler = Sampler(self._tokens.recount if self._failures else 0)
+        self._sampler = Sampler(self._bounds if self._failures else Bounds(0, 0))
+        self._statistics = Statistics()
         self._received = 0
         self._ended: EmbedPipelineError | None = None
         self._effort: dict[str, float] = {}
@@ -197,7 +214,9 @@ class EmbedDoFn(beam.DoFn):
         try:
             for done in self._stream.finish():
                 yield from self._records([done])
+            looked = time.monotonic()
             self._embedder.look_again()
+            self._stream.blocked_s += time.monotonic() - looked
         except EmbedPipelineError:
             for done in self._stream.rest():
                 yield from self._records([done])
@@ -205,8 +224,11 @@ class EmbedDoFn(beam.DoFn):
         if self._failures and self._received:
             tally = {"documents": self._received, **self._effort}
             yield TaggedOutput(TALLY, self._last.with_value(tally))
-            sample = Sample(self._embedder.digest, self._sampler.drawn(), self._received)
+            drawn = self._sampler.drawn()
+            sample = Sample(self._embedder.digest, drawn.recounted, self._received)
             yield TaggedOutput(SAMPLED, self._last.with_value(sample))
+            told = Bundle(self._ended_statistics(), drawn.mapped)
+            yield TaggedOutput(STATISTICS, self._last.with_value(pickle.dumps(told, 5)))
 
     def teardown(self) -> None:
         """Give the connections back; the last copy closes them."""
@@ -218,6 +240,14 @@ class EmbedDoFn(beam.DoFn):
     def _count(self, results: Sequence[Vector | Failure], effort: Effort) -> None:
         self._metrics.count(results, effort)
         self._effort = added_up([self._effort, effort.totals()])
+        self._statistics.count(results, effort)
+
+    def _ended_statistics(self) -> Statistics:
+        """Return the bundle's statistics, with where its time went."""
+        found, stream = self._statistics, self._stream
+        found.rested(self._embedder.rested())
+        found.spend(time.monotonic() - self._began, stream.opening_s, stream.blocked_s)
+        return found
 
     def _records(self, done: Iterable[Done[WindowedValue]]) -> list[WindowedValue | TaggedOutput]:
         """Return the row or the failure of each document."""
@@ -228,7 +258,7 @@ class EmbedDoFn(beam.DoFn):
                 records.append(self._unembedded(document, windowed, result))
                 continue
             vector, tokens, source, truncated = result
-            sample(document.id, sent, tokens, source, vector)
+            sample(document, sent, tokens, source, vector)
             row = Embedded(*document, vector, model, tokens, source, truncated)
             records.append(windowed.with_value(row))
         return records

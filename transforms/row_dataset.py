@@ -11,6 +11,7 @@ from apache_beam.typehints.decorators import no_annotations
 from apache_beam.typehints.row_type import RowTypeConstraint
 from apache_beam.utils.windowed_value import WindowedValue
 
+from embed_pipeline.drafting import without_points
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.output import COLUMNS, Output
@@ -46,12 +47,14 @@ class WriteRowDataset(beam.PTransform):
         kinds = rows.fields(embedded, "WriteDataset")
         types = {n: rows.attribute_type(n, kind) for n, kind in kinds.items() if n not in COLUMNS}
         records, misfits = embed.records, []
+        statistics = embed.result.statistics
         if embed.rows is not embedded:
             provenance = AsSingleton(embed.result.provenance)
             made = embedded | "Records" >> beam.FlatMap(_record, provenance).with_output_types(
                 Embedded, failed=Failed
             ).with_outputs(FAILED, main="records")
             records, misfits = made["records"], [made[FAILED]]
+            statistics |= "Without points" >> beam.Map(without_points).with_output_types(bytes)
         failed = [
             *misfits,
             *(
@@ -61,7 +64,10 @@ class WriteRowDataset(beam.PTransform):
         ] or [embedded.pipeline | "None failed" >> beam.Create([], reshuffle=False)]
         all_failed = failed | "All failed" >> beam.Flatten()
         result = embed.result._replace(
-            embedded=records, failed=all_failed, tally=_tally(embed.result, records, all_failed)
+            embedded=records,
+            failed=all_failed,
+            tally=_tally(embed.result, records, all_failed),
+            statistics=statistics,
         )
         manifest = result | "Write" >> WriteDataset(
             self._output, types, self._on_duplicate, _told(embed.asking)

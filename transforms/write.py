@@ -8,8 +8,9 @@ import apache_beam as beam
 from apache_beam.pvalue import AsIter, AsSingleton, PCollection
 from apache_beam.typehints.decorators import no_annotations
 
-from embed_pipeline import commit
+from embed_pipeline import commit, drafting
 from embed_pipeline.attributes import AttributeTypes, check_names
+from embed_pipeline.coloring import check_color
 from embed_pipeline.commit import Merged, MergeTask, Target
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.manifest import Manifest
@@ -73,6 +74,8 @@ class WriteDataset(beam.PTransform):
             raise ConfigError(f"on_duplicate is '{self.on_duplicate}': use one of {POLICIES}")
         output = Output(path=self.output) if isinstance(self.output, str) else self.output
         check_names(self.attributes or {}, output.taken)
+        if self.attributes is not None:
+            check_color(output.report_color, self.attributes)
         check_free(output)
         self.target = Target(
             self.run or new_run(output.path),
@@ -112,6 +115,7 @@ class WriteDataset(beam.PTransform):
                 failures=AsIter(failures | "All failures" >> beam.Flatten()),
                 recount=AsSingleton(result.recount),
                 reused=self.reused.parts if self.reused else (),
+                statistics=AsIter(result.statistics | "Statistics" >> InGlobalWindow()),
             )
             | "Commit" >> Commit()
         )
@@ -155,6 +159,7 @@ def _gathered(
     failures: Iterable[PartFile],
     recount: Recount,
     reused: tuple[PartFile, ...],
+    statistics: Iterable[bytes],
 ) -> tuple[Target, Written]:
     """Bring together what the bundles wrote, once all of them have ended."""
     failed = list(failures)
@@ -171,6 +176,7 @@ def _gathered(
         sum(chunked) or None,
         effort,
         max(0, repeated),
+        drafting.draft(statistics, target.output, provenance),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from apache_beam.pvalue import AsIter, AsSingleton, PCollection, TaggedOutput
 from apache_beam.typehints.decorators import no_annotations
 
-from embed_pipeline import assembly, publication, snapshot, twins
+from embed_pipeline import assembly, drafting, publication, snapshot, twins
 from embed_pipeline.admission import COUNTED, Tally
 from embed_pipeline.assembly import Made, Task
 from embed_pipeline.comparing import Copy
@@ -106,6 +106,7 @@ class WriteSnapshot(beam.PTransform):
                 unread=AsIter(unread),
                 failed=AsIter(failed),
                 others=AsIter((early, late, uncopied) | "Other failures" >> beam.Flatten()),
+                statistics=AsIter(result.statistics),
             )
         )
         made = (
@@ -173,6 +174,7 @@ def _gathered(
     unread: Iterable[PartFile],
     failed: Iterable[PartFile],
     others: Iterable[PartFile],
+    statistics: Iterable[bytes],
 ) -> tuple[SnapshotTarget, Outcome]:
     """Bring together what the bundles wrote, once all of them have ended."""
     every, moved = list(tallies), list(located)
@@ -195,6 +197,7 @@ def _gathered(
         chunked=documents if _splits(target) else None,
         effort=totals,
         forgotten=sum(one.forgotten for one in every),
+        report=drafting.draft(statistics, target.target.output, provenance),
     )
 
 

@@ -36,6 +36,8 @@ WHOLE = [
     "snapshots/000001/index/part-00001.parquet",
     "snapshots/000001/manifest.json",
     "snapshots/000001/metrics.prom",
+    "snapshots/000001/report.html",
+    "snapshots/000001/report.json",
 ]
 # Adopts, and is killed before the call of the file layer that changes something, by its number.
 KILLED = """

@@ -21,6 +21,8 @@ from embed_pipeline.output import Output
 from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.progress import running
 from embed_pipeline.records import Failed
+from embed_pipeline.report import read_report
+from embed_pipeline.report_page import draw
 from embed_pipeline.verify import verify
 from tests.support.datasets import dataset
 from tests.support.rows import made_by, row
@@ -197,3 +199,16 @@ def test_a_dataset_on_an_object_store(s3: str) -> None:
     ]
     assert names(path, "failures") == [f"part-{RETRY_ID}-retried-00000.parquet"]
     assert not files.exists(files.join(path, "staging"))
+
+
+def test_the_report_is_kept_with_the_failures_there_are_now(tmp_path: Path) -> None:
+    dataset(tmp_path, [row("a")], failed=["b", "c"])
+    before = read_report(str(tmp_path))
+    assert before is not None
+    assert [one.kind for one in before.places] == ["EmptyText"] * 2
+    manifest = amended(str(tmp_path))
+    found = read_report(str(tmp_path))
+    assert found is not None
+    assert [one.kind for one in found.places] == ["RunnerCrashed"]
+    assert found == before.model_copy(update={"places": found.places})
+    assert (tmp_path / "report.html").read_text() == draw(manifest, found)

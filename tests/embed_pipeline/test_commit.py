@@ -19,11 +19,13 @@ from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.output import Output
 from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.records import Embedded, Failed
+from embed_pipeline.report import Map, Report, read_report
 from embed_pipeline.staging import Run, give_up
 from embed_pipeline.verify import verify
 from tests.support.rows import RUN_ID, made_by, row
 from tests.support.scripted import DIGEST
 
+WHOLE = ["data", "manifest.json", "report.html", "report.json"]
 NEXT_RUN_ID = "20260102T000000Z-abc123"
 
 
@@ -74,7 +76,7 @@ def test_small_neighbors_become_one_file_in_the_order_of_their_first_rows(out: P
     later = part(to, row("c", source="f.jsonl", line=3))
     sooner = part(to, row("a", source="f.jsonl", line=1), row("b", source="f.jsonl", line=2))
     published(to, Written(made_by(), 3, [later, sooner], []))
-    assert sorted(path.name for path in out.iterdir()) == ["data", "manifest.json"]
+    assert sorted(path.name for path in out.iterdir()) == WHOLE
     assert [path.name for path in (out / "data").iterdir()] == ["part-00000.parquet"]
     assert ids(out) == ["a", "b", "c"]
 
@@ -375,7 +377,7 @@ def test_runs_whose_parts_are_published_are_deleted(out: Path) -> None:
     to = target(out)._replace(reused=(earlier,))
     published(to, Written(made_by(), 2, [old, part(to, row("b"))], []))
     assert ids(out) == ["b", "a"] or ids(out) == ["a", "b"]
-    assert sorted(path.name for path in out.iterdir()) == ["data", "manifest.json"]
+    assert sorted(path.name for path in out.iterdir()) == WHOLE
 
 
 def test_failures_become_one_file(out: Path) -> None:
@@ -385,3 +387,29 @@ def test_failures_become_one_file(out: Path) -> None:
     assert [(file.path, file.rows) for file in manifest.failures] == [
         ("failures/part-00000.parquet", 2)
     ]
+
+
+def test_the_report_is_there_before_the_manifest_with_what_was_counted(out: Path) -> None:
+    to = target(out)
+    written = Written(made_by(), 1, [part(to, row("a"))], [], report=Report(context=7))
+    manifest = published(to, written)
+    assert read_report(str(out)) == Report(run_id=manifest.run_id, context=7)
+    assert (out / "report.html").stat().st_mtime_ns <= (out / "manifest.json").stat().st_mtime_ns
+
+
+def test_the_report_of_the_dataset_before_goes_with_it(out: Path) -> None:
+    published(target(out), Written(made_by(), 1, [part(target(out), row("a"))], []))
+    to = target(out, on_exists="overwrite", report=False)._replace(run=another_run(out))
+    published(to, Written(made_by(), 1, [part(to, row("b"))], []))
+    assert sorted(path.name for path in out.iterdir()) == ["data", "manifest.json"]
+
+
+def test_parts_that_are_kept_keep_what_was_counted(out: Path) -> None:
+    to = target(out)
+    report = Report(context=7, map=Map(of=3, x=[0.5], y=[0.25], category=[-1]))
+    written = Written(made_by(), 2, [part(to, row("a"), row("a"))], [], report=report)
+    with pytest.raises(RefusedError):
+        commit.plan(to, written)
+    found = find_kept(str(out), to.job, DIGEST)
+    assert found is not None
+    assert found.written.report == report

@@ -13,6 +13,7 @@ from embed_pipeline.errors import DatasetError
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.open_metrics import open_metrics
 from embed_pipeline.records import Embedded
+from embed_pipeline.report import Map, read_report
 from embed_pipeline.schema import id_hash
 from embed_pipeline.store import Store
 from embed_pipeline.verify import verify
@@ -181,3 +182,36 @@ def test_a_manifest_without_a_layout_is_refused(tmp_path: Path) -> None:
     (Path(path) / "manifest.json").write_bytes(wrong.to_json())
     with pytest.raises(DatasetError, match=r"names no layout of rows \(vector_type\)"):
         erased(path, "a")
+
+
+def test_of_a_report_nothing_of_single_rows_is_left(tmp_path: Path) -> None:
+    path = made(tmp_path, [[marked("a"), marked("b")]], [failure("c", "secret")])
+    before = read_report(path)
+    assert before is not None
+    shown = before.model_copy(
+        update={"map": Map(of=2, x=[0, 1], y=[0, 1], category=[-1, -1], texts=["secret", "b"])}
+    )
+    (Path(path) / "report.json").write_bytes(shown.to_json())
+    (Path(path) / "report.html").write_text("secret")
+    erased(path, "a")
+    found = read_report(path)
+    assert found == before.model_copy(update={"map": Map(of=2), "places": []})
+    assert "secret" not in (Path(path) / "report.html").read_text()
+
+
+def test_where_nothing_is_forgotten_the_report_stays(tmp_path: Path) -> None:
+    path = made(tmp_path, [[marked("a")]])
+    (Path(path) / "report.html").write_text("the page")
+    before = (Path(path) / "report.json").read_bytes()
+    erased(path, "z")
+    assert (Path(path) / "report.json").read_bytes() == before
+    assert (Path(path) / "report.html").read_text() == "the page"
+
+
+def test_a_page_that_was_not_drawn_again_before_a_kill_is_drawn_the_next_time(
+    tmp_path: Path,
+) -> None:
+    path = made(tmp_path, [[marked("a")]])
+    (Path(path) / "report.html").unlink()
+    erased(path, "z")
+    assert (Path(path) / "report.html").exists()

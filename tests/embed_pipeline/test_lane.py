@@ -116,3 +116,31 @@ def test_its_pace_is_halved_again_by_what_was_sent_after_that(lane: Lane, clock:
 def test_the_latest_answers_only_are_remembered(lane: Lane) -> None:
     lane.given.extend((str(number), vector_of("a")) for number in range(20))
     assert [text for text, _ in lane.given] == [str(number) for number in range(12, 20)]
+
+
+def test_it_tells_how_long_it_has_rested_since_it_was_last_asked(lane: Lane, clock: Clock) -> None:
+    assert lane.rested() == 0.0
+    lane.rest(4.0, 60.0)
+    clock.now += 1.5
+    assert lane.rested() == 1.5
+    clock.now += 100.0
+    assert lane.rested() == 2.5
+    assert lane.rested() == 0.0
+
+
+def test_a_rest_within_a_rest_counts_once(lane: Lane, clock: Clock) -> None:
+    lane.rest(4.0, 60.0)
+    clock.now += 1.0
+    lane.rest(10.0, 60.0)
+    clock.now += 100.0
+    assert lane.rested() == 11.0
+
+
+def test_a_success_ends_a_rest(lane: Lane, clock: Clock) -> None:
+    lane.rest(4.0, 60.0)
+    lane.too_busy = True
+    clock.now += 1.0
+    lane.recover()
+    assert (lane.faults, lane.rests_until, lane.too_busy) == (0, 0.0, False)
+    clock.now += 100.0
+    assert lane.rested() == 1.0

@@ -140,3 +140,12 @@ def test_parts_on_an_object_store(s3: str) -> None:
     assert clear(run.path, GONE).files == 3
     assert [part.rows for part in resume.left(run).parts] == [1]
     assert len(files.list_folder(files.join(run.path, "data"))) == 1
+
+
+def test_a_report_that_was_never_published_goes(run: Run) -> None:
+    for name in ("report.json", "report.html"):
+        Path(run.path, name).write_text("a secret")
+    before = standing(run)
+    assert clear(run.path, frozenset([id_hash("nobody")])).files == 0
+    assert sorted(path.name for path in Path(run.path).iterdir()) == ["staging"]
+    assert standing(run) == before

@@ -4,13 +4,17 @@ import numpy as np
 
 from embed_pipeline.answer import Answer
 from embed_pipeline.client import Tries
-from embed_pipeline.errors import EndpointError, RunnerCrashed, WrongAnswer
-from embed_pipeline.outcomes import Effort, added_up
+from embed_pipeline.errors import EndpointError, FailedTry, RunnerCrashed, WrongAnswer
+from embed_pipeline.outcomes import Answered, Effort, added_up
 
 
 def tries(texts: int, attempts: int, tokens: int | None, wall_ms: int = 12) -> Tries:
     answer = Answer(np.zeros((texts, 8), np.float32), tokens, 5_000_000, 1_500_000)
-    return Tries(answer, attempts, wall_ms, 0.25, 1.5, faults={"ConnectionFailed": attempts - 1})
+    faults = [FailedTry("ConnectionFailed", "http://one", 0.5)] * (attempts - 1)
+    counted = {"ConnectionFailed": attempts - 1}
+    return Tries(
+        answer, attempts, wall_ms, 0.25, 1.5, False, counted, faults, "http://two", seconds=2.0
+    )
 
 
 def failed(attempts: int) -> EndpointError:
@@ -18,6 +22,7 @@ def failed(attempts: int) -> EndpointError:
     error = RunnerCrashed("why")
     error.attempts, error.lost_s, error.throttled_s = attempts, 4.0, 0.5
     error.faults = {"RunnerCrashed": 1, "Overloaded": attempts - 1}
+    error.failed_tries = [FailedTry("RunnerCrashed", "http://one", 4.0)]
     return error
 
 
@@ -34,6 +39,8 @@ def test_a_request_that_failed_counts_its_tries_and_what_they_took() -> None:
         lost_s=4.0,
         throttled_s=0.5,
         faults={"RunnerCrashed": 1, "Overloaded": 2},
+        failed_tries=[FailedTry("RunnerCrashed", "http://one", 4.0)],
+        asked_s=4.0,
     )
 
 
@@ -60,7 +67,20 @@ def test_a_request_that_succeeded_counts_with_all_it_took() -> None:
         faults={"ConnectionFailed": 3},
         request_ms=[12, 20],
         batch_texts=[2, 3],
+        answered=[
+            Answered("http://two", 2, 9, 12, 5_000_000, 1_500_000),
+            Answered("http://two", 3, 11, 20, 5_000_000, 1_500_000),
+        ],
+        failed_tries=[FailedTry("ConnectionFailed", "http://one", 0.5)] * 3,
+        asked_s=4.0,
     )
+
+
+def test_a_request_that_only_finds_something_out_brings_no_text_of_the_corpus() -> None:
+    effort = Effort()
+    effort.count(tries(2, 1, 9))
+    assert effort.answered == [Answered("http://two", 0, 0, 12, 5_000_000, 1_500_000)]
+    assert (effort.requests, effort.tokens, effort.asked_s) == (1, 0, 2.0)
 
 
 def test_a_request_that_waited_for_the_model_counts_as_a_reload() -> None:

@@ -10,6 +10,7 @@ from embed_pipeline.errors import ConfigError
 from embed_pipeline.files import find
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import check_apart, check_free, check_writable, clean_up
+from embed_pipeline.report import Report
 from embed_pipeline.staging import Run
 from tests.support.rows import RUN_ID
 
@@ -102,3 +103,27 @@ def test_a_run_under_way_and_foreign_files_are_left_alone(tmp_path: Path) -> Non
     clean_up(Run(str(tmp_path), RUN_ID))
     assert (alive.exists(), notes.exists()) == (True, True)
     assert not (tmp_path / "staging" / RUN_ID).exists()
+
+
+@pytest.mark.parametrize("on_exists", ["error", "overwrite"])
+@pytest.mark.parametrize("name", ["report.html", "report.json"])
+def test_a_report_of_somebody_else_is_never_written_over(
+    tmp_path: Path, name: str, on_exists: str
+) -> None:
+    file(tmp_path / name)
+    with pytest.raises(ConfigError, match=f"{name} is not the report of a dataset"):
+        check_free(settings(tmp_path, on_exists))
+
+
+def test_a_report_that_a_run_left_which_was_killed_right_before_it_published_may_be(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "report.json").write_bytes(Report(run_id=RUN_ID).to_json())
+    file(tmp_path / "report.html")
+    check_free(settings(tmp_path))
+
+
+def test_the_report_of_a_dataset_goes_with_it(tmp_path: Path) -> None:
+    file(tmp_path / "manifest.json")
+    file(tmp_path / "report.html")
+    check_free(settings(tmp_path, "overwrite"))

@@ -481,6 +481,11 @@ def test_an_address_that_is_dead_at_the_start_is_done_without(
     first, second = found.embed(["a"]), found.embed(["b"])
     assert (first.attempts, first.faults) == (2, {"ConnectionFailed": 1})
     assert (second.attempts, second.faults) == (1, {})
+    assert [one[:2] for one in first.failed_tries] == [("ConnectionFailed", dead)]
+    assert first.address == second.address == endpoint.url
+    rested = found.rested()
+    assert rested.keys() == {dead}
+    assert rested[dead] > 0
     assert endpoint.texts == ["a", "b"]
 
 
@@ -492,6 +497,17 @@ def test_where_every_address_is_dead_the_error_is_raised_with_all_its_tries(
         found.embed(["a"])
     assert caught.value.attempts == 3
     assert caught.value.faults == {"ConnectionFailed": 3}
+    assert {one.address for one in caught.value.failed_tries} == {
+        dead,
+        dead.replace("127.0.0.1", "localhost"),
+    }
+
+
+def test_an_address_that_is_alone_does_not_rest(endpoint: ScriptedEndpoint, opened: Opener) -> None:
+    endpoint.script = at_first(error(503, BUSY))
+    found = opened(endpoint)
+    assert found.embed(["a"]).faults == {"Overloaded": 1}
+    assert found.rested() == {}
 
 
 @pytest.mark.usefixtures("no_rest")

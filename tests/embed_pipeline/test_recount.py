@@ -1,27 +1,16 @@
-"""A sample of rows: which are drawn, and how many of their counts an endpoint confirms."""
-
-import random
-import weakref
+"""A sample of rows: how many of their counts an endpoint confirms."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from embed_pipeline import errors, interrupt
 from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.ranks import rank_of
 from embed_pipeline.records import TokenCountSource
-from embed_pipeline.recount import Sampled, Sampler, contradicted, lowest, rank_of, recount
+from embed_pipeline.recount import Sampled, contradicted, recount
 from tests.support.scripted import ScriptedEndpoint, error, vector_of
 
 ONCE = Retry(attempts=1)
-SOME = vector_of("whatever")
-
-
-class Text(str):
-    """Be a text of which it can be told whether it is still held."""
-
-    __slots__ = ("__weakref__",)
 
 
 def asked(endpoint: ScriptedEndpoint, *sampled: Sampled, retry: Retry = ONCE) -> object:
@@ -30,91 +19,6 @@ def asked(endpoint: ScriptedEndpoint, *sampled: Sampled, retry: Retry = ONCE) ->
 
 def row(text: str, count: int, source: TokenCountSource = "verified") -> Sampled:
     return Sampled(rank_of(text), text, count, source, vector_of(text))
-
-
-def drawn(identities: list[str], count: int) -> list[Sampled]:
-    """Return the sample of a bundle of rows of these ids."""
-    sampler = Sampler(count)
-    for identity in identities:
-        sampler.add(identity, f"text of {identity}", 5, "verified", SOME)
-    return sampler.drawn()
-
-
-def told(rows: list[Sampled]) -> list[tuple[int, str, int, str]]:
-    """Return rows without their vectors, which cannot be compared in one go."""
-    return [row[:4] for row in rows]
-
-
-def expected(identities: list[str], count: int) -> list[tuple[int, str, int, str]]:
-    return sorted((rank_of(one), f"text of {one}", 5, "verified") for one in identities)[:count]
-
-
-def test_a_rank_is_the_same_in_every_run() -> None:
-    assert [rank_of(identity) for identity in ("", "a", "é")] == [0, 0xE8B7BE43, 0x0E048D3E]
-
-
-def test_ranks_are_evenly_spread() -> None:
-    ranks = [rank_of(f"document {number}") for number in range(4000)]
-    quarters = [sum(rank >> 30 == quarter for rank in ranks) for quarter in range(4)]
-    assert min(quarters) > 900
-
-
-BUNDLES = st.lists(st.lists(st.integers(0, 10**9), max_size=60), max_size=6)
-
-
-@given(BUNDLES, st.integers(0, 12), st.randoms(use_true_random=False))
-def test_the_lowest_ranks_are_drawn_whatever_the_order_and_the_bundles(
-    bundles: list[list[int]], count: int, dice: random.Random
-) -> None:
-    identities = sorted({f"id {number}" for bundle in bundles for number in bundle})
-    dice.shuffle(identities)
-    size = dice.randint(1, 40)
-    split = [identities[at : at + size] for at in range(0, len(identities), size)]
-    merged = lowest([drawn(bundle, count) for bundle in split], count)
-    assert told(merged) == told(drawn(identities, count)) == expected(identities, count)
-
-
-def test_fewer_rows_than_asked_for_are_all_drawn() -> None:
-    assert told(drawn(["a", "b"], 100)) == expected(["a", "b"], 100)
-
-
-def test_rows_that_are_alike_are_drawn_each() -> None:
-    assert told(drawn(["a", "a"], 100)) == expected(["a", "a"], 100)
-
-
-def test_no_rows_are_drawn_where_none_are_asked_for() -> None:
-    assert drawn(["a", "b"], 0) == []
-
-
-def test_no_more_than_twice_the_sample_is_held() -> None:
-    sampler, most = Sampler(5), 0
-    held: weakref.WeakSet[Text] = weakref.WeakSet()
-    for number in range(1000):
-        text = Text(f"text {number}")
-        held.add(text)
-        sampler.add(f"id {number}", text, 3, "estimated", SOME)
-        most = max(most, len(held))
-    assert most <= 10
-
-
-def test_rows_are_drawn_wherever_their_counts_come_from() -> None:
-    sampler = Sampler(5)
-    sampler.add("a", "text", 3, "server", SOME)
-    sampler.add("b", "text", 3, "verified", SOME)
-    sampler.add("c", "text", 3, "estimated", SOME)
-    assert sorted(one.token_count_source for one in sampler.drawn()) == [
-        "estimated",
-        "server",
-        "verified",
-    ]
-
-
-def test_a_drawn_row_keeps_a_vector_of_its_own_and_not_its_whole_answer() -> None:
-    sampler, answer = Sampler(5), np.stack([vector_of("a"), vector_of("b")])
-    sampler.add("a", "text", 3, "server", answer[1])
-    (row,) = sampler.drawn()
-    assert row.vector.base is None
-    assert row.vector.tolist() == vector_of("b").tolist()
 
 
 @pytest.mark.parametrize("source", ["server", "verified", "estimated"])

@@ -54,6 +54,12 @@ def test_what_an_older_manifest_does_not_tell_is_unknown_or_left_out() -> None:
     assert "runner" not in found
 
 
+def test_a_job_that_a_pipeline_of_ones_own_has_described_otherwise_is_borne() -> None:
+    manifest = reports.manifest(20, job={"inputs": ["a.jsonl"], "beam": "local"})
+
+    assert "input" not in pairs(what_ran(manifest))
+
+
 def test_it_tells_how_many_texts_were_cut_and_how_their_tokens_were_counted() -> None:
     found = text(tokens(reports.manifest(200)))
 

@@ -78,7 +78,34 @@ def test_what_succeeds_in_the_end_tells_what_was_met_on_the_way() -> None:
 
 
 def test_what_succeeds_at_once_took_one_try_and_met_nothing() -> None:
-    assert run(Failing(), 9) == Tried("done", 1, 0.0, 0.0, {})
+    got = run(Failing(), 9)
+    assert got == Tried("done", 1, 0.0, 0.0, {}, (), got.seconds)
+    assert got.seconds > 0
+
+
+def test_tries_that_failed_are_told_one_by_one_and_their_time_is_the_time_lost() -> None:
+    crashed = errors.RunnerCrashed("why")
+    crashed.address = "http://one"
+    got = tried(
+        Retry(), Failing(crashed, errors.Overloaded("why")), back_off=tenacity.wait_fixed(0.01)
+    )
+    assert [one[:2] for one in got.failed_tries] == [
+        ("RunnerCrashed", "http://one"),
+        ("Overloaded", ""),
+    ]
+    assert all(one.seconds >= 0.01 for one in got.failed_tries)
+    assert sum(one.seconds for one in got.failed_tries) == pytest.approx(got.lost_s)
+    assert got.seconds >= got.lost_s
+
+
+def test_an_error_that_is_the_end_tells_its_tries_one_by_one() -> None:
+    with pytest.raises(errors.ConnectionFailed) as found:
+        run(Failing(errors.Overloaded("why"), *failures(errors.ConnectionFailed, 9)), 3)
+    assert [one.kind for one in found.value.failed_tries] == ["Overloaded"] + 2 * [
+        "ConnectionFailed"
+    ]
+    lost = sum(one.seconds for one in found.value.failed_tries)
+    assert lost == pytest.approx(found.value.lost_s)
 
 
 def test_time_bounds_it_as_well() -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 
@@ -214,6 +215,27 @@ def test_each_request_is_observed_once_from_the_thread_that_adds(opened: Opener)
     assert [results for results, _ in stream.observed] == [2, 2, 1]
     assert [effort.tokens for _, effort in stream.observed] == [6, 7, 3]
     assert stream.threads == {threading.current_thread().name}
+
+
+def test_the_time_it_was_blocked_is_told_and_that_until_the_model_was_known(
+    endpoint: ScriptedEndpoint, opened: Opener
+) -> None:
+    stream = opened(max_texts=1, in_flight=1)
+    assert (stream.stream.opening_s, stream.stream.blocked_s) == (0.0, 0.0)
+    stream.add("a")
+    opening = stream.stream.opening_s
+    assert opening > 0
+    assert stream.stream.blocked_s == 0.0  # there was room
+    stream.all(["b", "c"])
+    assert stream.stream.opening_s == opening
+    assert stream.stream.blocked_s > 0
+
+
+def test_when_a_request_ended_is_told(opened: Opener) -> None:
+    before = time.time()
+    stream = opened()
+    stream.all(["a"])
+    assert [before <= effort.ended <= time.time() for _, effort in stream.observed] == [True]
 
 
 def test_without_documents_nothing_is_sent(endpoint: ScriptedEndpoint, opened: Opener) -> None:

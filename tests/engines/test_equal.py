@@ -110,7 +110,7 @@ def test_the_manifest_says_what_those_of_the_other_engines_say(done: Done, first
 def test_no_file_is_left_over(done: Done) -> None:
     listed = manifest_files(done.dataset)
     there = {str(path.relative_to(done.dataset)) for path in done.dataset.rglob("*.*")}
-    assert there == listed | {"manifest.json"}
+    assert there == listed | {"manifest.json", "report.json", "report.html"}
 
 
 def test_inspect_finds_nothing_wrong(done: Done) -> None:

@@ -414,7 +414,12 @@ def test_a_job_that_was_killed_goes_on_where_its_last_whole_file_ends(
     vectors = pq.read_table(job.out / "data", columns=["text", "vector"])
     for row in vectors.slice(1_990, 20).to_pylist():
         assert row["vector"] == vector_of(row["text"]).tolist()
-    assert sorted(path.name for path in job.out.iterdir()) == ["data", "manifest.json"]
+    assert sorted(path.name for path in job.out.iterdir()) == [
+        "data",
+        "manifest.json",
+        "report.html",
+        "report.json",
+    ]
     counts = read_manifest(str(job.out)).counts
     assert (counts.documents, counts.rows, counts.duplicates_dropped) == (3_000, 3_000, 0)
     assert verify(str(job.out), read_manifest(str(job.out))).problems == []

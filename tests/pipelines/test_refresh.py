@@ -18,6 +18,7 @@ from embed_pipeline.errors import TimeIsUp
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.open_metrics import open_metrics
 from embed_pipeline.pipelines.cli import invoke
+from embed_pipeline.report import read_report
 from embed_pipeline.store_lock import locked
 from tests.support.nights import QUIET_PATHS, Nights
 from tests.support.scripted import (
@@ -108,7 +109,8 @@ def test_the_first_refresh_of_an_empty_folder_embeds_each_text_once(empty: Night
     assert (told.base, told.rows, told.embedded, told.reused) == (None, 4, 3, 1)
     assert empty.store.entries() == [told]
     names = sorted(one.name for one in Path(empty.path).iterdir())
-    assert names == ["changes", "data", "index", "manifest.json", "metrics.prom"]
+    reports = ["report.html", "report.json"]
+    assert names == ["changes", "data", "index", "manifest.json", "metrics.prom", *reports]
 
 
 def test_where_nothing_has_changed_nothing_is_embedded_loaded_or_rewritten(nights: Nights) -> None:
@@ -123,6 +125,23 @@ def test_where_nothing_has_changed_nothing_is_embedded_loaded_or_rewritten(night
     assert (entries[1].rows, entries[1].reused, entries[1].embedded) == (4, 4, 0)
     told = open_metrics(nights.manifest.model_copy(update={"refresh": entries[1]}))
     assert (Path(nights.path) / "metrics.prom").read_text() == told
+
+
+def test_the_report_of_a_night_tells_what_that_night_embedded(nights: Nights) -> None:
+    nights.documents(*corpus(b={"text": "new"}, e={"text": "more"}, f={"text": " "}))
+    assert nights.refresh().code == 0
+    report = read_report(str(nights.path))
+    assert report is not None
+    assert report.run_id == nights.manifest.run_id
+    assert (report.map.of, len(report.map.x), sum(report.timeline.texts)) == (2, 2, 2)
+    assert [one.kind for one in report.places] == ["EmptyText"]
+    assert nights.manifest.counts.rows == 5
+
+
+def test_an_attribute_that_there_is_not_colors_no_map(nights: Nights) -> None:
+    night = nights.refresh(output={"report_color": "m"})
+    assert (night.code, night.texts) == (2, [])
+    assert "output.report_color: there is no attribute 'm'" in night.said
 
 
 def test_of_changed_and_new_texts_exactly_the_distinct_ones_are_sent(nights: Nights) -> None:

@@ -103,7 +103,7 @@ def test_what_a_bundle_that_fails_has_embedded_is_a_whole_file_all_the_same(
 
     def run(to: Amendment) -> None:
         with TestPipeline("FnApiRunner") as p:
-            names = ("failed", "tally", "recount", "chunked")
+            names = ("failed", "tally", "recount", "chunked", "statistics")
             none = {name: p | name >> beam.Create([], reshuffle=False) for name in names}
             rows = p | beam.Create([0], reshuffle=False) | beam.FlatMap(give)
             provenance = p | "Provenance" >> beam.Create([made.provenance], reshuffle=False)

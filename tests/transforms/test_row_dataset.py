@@ -8,6 +8,7 @@ import pytest
 
 from embed_pipeline.made_with import made_with
 from embed_pipeline.manifest import Manifest, read_manifest
+from embed_pipeline.report import read_report
 from tests.support import beam_yaml
 from tests.support.scripted import ScriptedEndpoint
 
@@ -40,6 +41,9 @@ def test_rows_and_failures_make_a_dataset(endpoint: ScriptedEndpoint, tmp_path: 
     assert (manifest.counts.documents, manifest.counts.rows, manifest.counts.failed) == (3, 2, 1)
     assert manifest.counts.failed_by_blame_and_kind == {"document:EmptyText": 1}
     assert manifest.effort["requests"] > 0
+    report = read_report(str(path))
+    assert report is not None
+    assert (sum(report.timeline.texts), report.map.of, len(report.map.x)) == (2, 2, 2)
 
 
 def test_what_steps_between_leave_out_is_not_missed(
@@ -50,6 +54,9 @@ def test_what_steps_between_leave_out_is_not_missed(
     steps = CREATE + embed(endpoint) + keep + write("{rows: Filter, bad: EmbedText.bad}", path)
     manifest = run(steps, path)
     assert (manifest.counts.documents, manifest.counts.rows, manifest.counts.failed) == (2, 1, 1)
+    report = read_report(str(path))
+    assert report is not None
+    assert (sum(report.timeline.texts), report.map.x) == (2, [])  # what was left out is not shown
 
 
 def test_rows_whose_vectors_were_changed_are_failures(

@@ -20,6 +20,7 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from moto.server import ThreadedMotoServer
 
 from embed_pipeline import resume
+from embed_pipeline.attributes import AttributeTypes
 from embed_pipeline.done import Keying
 from embed_pipeline.endpoint import Batching, Endpoint
 from embed_pipeline.errors import ConfigError, RefusedError, Unauthorized
@@ -31,6 +32,7 @@ from embed_pipeline.ownership import check_free
 from embed_pipeline.parts import RowWriter
 from embed_pipeline.pipelines.execution import told
 from embed_pipeline.records import Document
+from embed_pipeline.report import read_report
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Run
 from embed_pipeline.transforms.embed import EmbedText
@@ -39,7 +41,7 @@ from embed_pipeline.transforms.resume import SkipDone
 from embed_pipeline.transforms.write import WriteDataset
 from embed_pipeline.verify import verify
 from tests.support.rows import made_by, row
-from tests.support.scripted import DIGEST, ScriptedEndpoint, error, vector_of
+from tests.support.scripted import DIGEST, Reply, ScriptedEndpoint, error, scripted, vector_of
 
 DOCUMENTS = [{"id": f"d{n}", "text": f"text {n}", "n": n} for n in range(100)]
 
@@ -151,6 +153,64 @@ def test_two_processes_lose_and_double_nothing(endpoint: ScriptedEndpoint, tmp_p
     assert sorted(ids) == sorted(f"d{n}" for n in range(100))
 
 
+@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
+def test_the_report_counts_what_the_manifest_counts(tmp_path: Path, mode: str) -> None:
+    documents: list[Any] = [{**one, "even": n % 2 == 0} for n, one in enumerate(DOCUMENTS)]
+    documents += [{"id": "empty", "text": " "}, {"id": "bad", "text": "poison"}]
+    flags = [f"--direct_running_mode={mode}", f"--direct_num_workers={1 + (mode[0] == 'm')}"]
+    options = beam.options.pipeline_options.PipelineOptions(flags)
+    types: AttributeTypes = {"n": "int64", "even": "bool"}
+    with scripted() as one, scripted() as two, TestPipeline("FnApiRunner", options=options) as p:
+        busy = [error(503, "busy")] * 2
+        two.script = lambda texts: busy.pop() if busy and "text" in texts[0] else poison(texts)
+        one.script = poison
+        where = Endpoint(url=[one.url, two.url], model="all-minilm")
+        rows = p | beam.Create(documents, reshuffle=False) | EmbedText(where, Batching(max_texts=7))
+        _ = rows | WriteDataset(str(tmp_path), attributes=types)
+        urls = {one.url, two.url}
+    check_report(tmp_path, urls)
+
+
+def poison(texts: list[str]) -> Reply | None:
+    return error(400, "refused") if "poison" in texts else None
+
+
+def check_report(out: Path, urls: set[str]) -> None:
+    """Check a report of 100 rows, a text that was never sent, one that failed, and two faults."""
+    manifest, report = read_manifest(str(out)), read_report(str(out))
+    assert report is not None
+    counts, line, told = manifest.counts, report.timeline, report.endpoints
+    assert (counts.rows, counts.failed) == (100, 2)
+    assert (sum(line.texts), sum(line.failed)) == (counts.rows + 1, 1)
+    assert sum(line.tokens) == report.token_counts.sum == counts.tokens
+    assert sum(report.token_counts.counts) == sum(one.texts for one in told) == counts.rows
+    requests = manifest.effort["requests"]
+    assert sum(line.requests) == sum(one.requests for one in told) == requests
+    faults = {kind: fault.count for kind, fault in report.faults.items()}
+    noted = {f"faults.{kind}": count for kind, count in faults.items()}
+    assert noted.items() <= manifest.effort.items()
+    assert sum(line.faults) == sum(faults.values())
+    assert faults["Overloaded"] == 2
+    assert {one.name for one in told} == urls
+    for kind, count in faults.items():
+        assert sum(one.faults.get(kind, 0) for one in told) == count
+    lost = sum(one.lost_s for one in report.faults.values())
+    assert lost == pytest.approx(manifest.effort["lost_s"], abs=0.001)
+    spent = report.seconds
+    assert spent.server + spent.load + spent.waiting + spent.own == pytest.approx(spent.wall)
+    assert (report.map.of, len(report.map.x), report.map.color_by) == (100, 100, "even")
+    assert {one.kind for one in report.places} == {"EmptyText", "RequestRejected"}
+    assert report.run_id == manifest.run_id
+    assert "text 1" not in (out / "report.json").read_text()
+
+
+def test_an_attribute_that_there_is_not_colors_no_map(tmp_path: Path) -> None:
+    output = Output(path=str(tmp_path), report_color="langauge")
+    with pytest.raises(ConfigError, match="did you mean 'language'"):
+        WriteDataset(output, attributes={"language": "string"})
+    WriteDataset(output)  # which attributes there are is not known
+
+
 def test_an_error_of_the_server_publishes_nothing(
     endpoint: ScriptedEndpoint, tmp_path: Path
 ) -> None:
@@ -221,7 +281,12 @@ def test_a_dataset_on_an_object_store(endpoint: ScriptedEndpoint, bucket: str) -
     listed = boto3.client("s3", endpoint_url=server).list_objects_v2(Bucket=name)["Contents"]
     names = sorted(one["Key"] for one in listed if not one["Key"].endswith("/"))
     assert (first.counts.rows, second.counts.rows) == (100, 10)
-    assert names == ["out/" + second.data[0].path, "out/manifest.json"]
+    assert names == [
+        "out/" + second.data[0].path,
+        "out/manifest.json",
+        "out/report.html",
+        "out/report.json",
+    ]
 
 
 @pytest.mark.parametrize("place", ["bucket", "tmp_path"])

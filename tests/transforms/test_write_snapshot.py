@@ -97,7 +97,7 @@ def step_input(start: beam.Pipeline, came: Came) -> SnapshotInput:
     result = EmbedResult(
         some("Embedded", *came.embedded), some("Failed", *came.failed),
         some("Effort", {"documents": sent}), some("Provenance", made_by()),
-        some("Recount", {}), some("Not split"),
+        some("Recount", {}), some("Not split"), some("Statistics"),
     )  # fmt: skip
     return SnapshotInput(some("Unread", *came.unread), compared, some("Twins", *came.twins), result)
 

@@ -1,0 +1,75 @@
+"""The sample of rows that the report's map is drawn from."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embed_pipeline.records import Document
+
+MOST = 2_000  # points of the map
+LONGEST_VALUE = 64  # characters of an attribute's value
+LONGEST_TEXT = 80  # characters of a text
+CUT = "…"  # ends a value that was cut
+
+Value = bool | int | float | str
+
+
+class Point(NamedTuple):
+    """Hold a row of the sample.
+
+    Attributes:
+        rank: The rank of the row's id.
+        vector: Little-endian float16: two bytes a value.
+        text: The head of its text.
+        attributes: Those of the simple types, strings cut; nulls are left out.
+    """
+
+    rank: int
+    vector: bytes
+    text: str
+    attributes: Mapping[str, Value]
+
+
+def point(rank: int, document: Document, vector: NDArray[np.float32]) -> Point:
+    """Return a row as the sample holds it."""
+    attributes = {
+        name: value
+        for name, found in document.attributes.items()
+        if (value := _short(found)) is not None
+    }
+    return Point(rank, vector.astype("<f2").tobytes(), head(document.text), attributes)
+
+
+def order(one: Point) -> tuple[int, bytes, str]:
+    """Return what points are ordered by."""
+    return one[:3]
+
+
+def head(text: str) -> str:
+    """Return the head of a text, on one line."""
+    return cut(" ".join(text[: 2 * LONGEST_TEXT].split()), LONGEST_TEXT)
+
+
+def cut(text: str, longest: int) -> str:
+    """Return a text of at most so many characters."""
+    return text if len(text) <= longest else text[: longest - 1] + CUT
+
+
+def _short(value: Any) -> Value | None:
+    """Return a value of a simple type, cut; None for any other, null and NaN."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return cut(value, LONGEST_VALUE)
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if isinstance(value, bool | int) else None
+
+
+def vectors(points: list[Point], dimension: int) -> tuple[list[Point], NDArray[np.float32]]:
+    """Return the points whose vectors are of a dimension, and those, shape (points, dimension)."""
+    fitting = [one for one in points if len(one.vector) == 2 * dimension]
+    flat = np.frombuffer(b"".join(one.vector for one in fitting), "<f2")
+    return fitting, flat.astype(np.float32).reshape(len(fitting), dimension)
