@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embed_pipeline import files, reporting
+from embed_pipeline.card_file import drop_card, write_card
 from embed_pipeline.claims import tidy_up_after_dead
 from embed_pipeline.commit import now
 from embed_pipeline.errors import DatasetError, EmbedPipelineError, RefusedError
@@ -48,11 +49,12 @@ def adopt(path: str) -> Store:
     """Make a dataset the first snapshot of a store in the same folder; nothing is embedded.
 
     The marks of its rows are computed from their ids, texts and attributes; then its files, those
-    the manifest lists and no others, get their names below `snapshots/000001/` (on an object store
-    each is copied there), `current.json` is written, and the old names go. Until `current.json` is
-    written the dataset is whole where it was, then the store is; a second `adopt` finishes what a
-    killed one has begun. In memory are a row group's ids, texts and attributes, 40 bytes a row of
-    one file, and 8 bytes a row of all. A folder that is a store already stays as it is.
+    the manifest lists and no others but the report's, get their names below `snapshots/000001/` (on
+    an object store each is copied there), a card is written there, then `current.json`, and the old
+    names go. Until `current.json` is written the dataset is whole where it was, then the store is;
+    a second `adopt` finishes what a killed one has begun. In memory are a row group's ids, texts
+    and attributes, 40 bytes a row of one file, and 8 bytes a row of all. A folder that is a store
+    already stays as it is.
 
     Raises:
         DatasetError: There is no dataset, a file of it is missing, or it is not what the manifest
@@ -127,6 +129,7 @@ def _prepare(store: Store, old: Manifest) -> None:
         update={"index": index, "refresh": _told(old, index, started, time.monotonic() - began)}
     )
     files.write_bytes(files.join(snapshot, METRICS), open_metrics(manifest).encode())
+    write_card(snapshot, manifest)
     files.write_bytes(files.join(snapshot, MANIFEST), manifest.to_json())
 
 
@@ -196,6 +199,7 @@ def _drop_old_names(store: Store, old: Manifest) -> None:
             files.delete(files.join(store.path, file.path))
     if reporting.has(store.path, old):
         reporting.delete(store.path)
+    drop_card(store.path)
     files.delete(files.join(store.path, MANIFEST))
 
 

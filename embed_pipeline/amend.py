@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from embed_pipeline import commit, files, interrupt, reporting
+from embed_pipeline.card_file import write_card
 from embed_pipeline.claims import RetryRun
 from embed_pipeline.commit import MergeTask, Target
 from embed_pipeline.errors import DatasetError, InterruptedJobError, RefusedError
@@ -69,6 +70,7 @@ def publish(amendment: Amendment, written: Written) -> Manifest:
             "retried": [*old.retried, _told(amendment, written, succeeded)],
         }
     )
+    write_card(run.path, manifest)
     files.write_bytes(run.manifest, manifest.to_json())
     reporting.renew(run.path, manifest, amendment.target.output)
     return manifest

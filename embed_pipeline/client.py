@@ -131,16 +131,20 @@ class Client:
         )
         return self._object(got.found, path)
 
-    def show(self) -> dict[str, Any]:
-        """Return what the endpoint tells of the model, its vocabulary included.
+    def show(self, attempts: int | None = None, *, verbose: bool = True) -> dict[str, Any]:
+        """Return what the endpoint tells of the model.
+
+        Args:
+            attempts: Tries at most; None leaves that to the retry settings.
+            verbose: Ask for its vocabulary, too.
 
         Raises:
             EndpointError: The last try's error.
         """
-        body = orjson.dumps({"model": self._endpoint.model, "verbose": True})
+        body = orjson.dumps({"model": self._endpoint.model, "verbose": verbose})
         seconds = self._endpoint.timeouts.read
         got = tried(
-            self._retry,
+            self._bounded(attempts),
             lambda: self._transport.exchange("POST", "/api/show", body, seconds, SHOWN_BODY),
             patient=True,
         )

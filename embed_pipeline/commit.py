@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from embed_pipeline import accounts, failure_parts, files, interrupt, kept, reporting, resume
 from embed_pipeline.attributes import AttributeTypes
+from embed_pipeline.card_file import write_card
 from embed_pipeline.duplicates import IN_JOB, IN_PIPELINE, find_duplicates
 from embed_pipeline.errors import InterruptedJobError, NothingSucceeds, RefusedError
 from embed_pipeline.locations import name, parse
@@ -199,6 +200,7 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         failures=failure_files,
     )
     reporting.write(target.run.path, manifest, written.report, target.output)
+    write_card(target.run.path, manifest)
     files.write_bytes(target.run.manifest, manifest.to_json())
     clean_up(target.run, target.reused)
     return manifest

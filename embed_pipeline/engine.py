@@ -15,6 +15,7 @@ from embed_pipeline.endpoint import EMBEDDED, Endpoint, Retry
 from embed_pipeline.identity import find_digest
 from embed_pipeline.isolation import embed_texts
 from embed_pipeline.limits import Limits, find_limits
+from embed_pipeline.model_license import find_license
 from embed_pipeline.outcomes import Vector
 from embed_pipeline.pool import Pool
 from embed_pipeline.sizing import Prepared, Sizing
@@ -62,6 +63,7 @@ class Engine(NamedTuple):
         dimension: Values in a vector.
         canary: float32, shape (len(CANARY_TEXTS), dimension); a row of zeros where the endpoint
             has no vector for that text.
+        license: The short name of the model's license, or "" where the server does not say.
     """
 
     url: str
@@ -71,6 +73,7 @@ class Engine(NamedTuple):
     limits: Limits
     dimension: int
     canary: NDArray[np.float32]
+    license: str = ""
 
     @property
     def kind(self) -> str:
@@ -112,6 +115,7 @@ def inspect(endpoint: Endpoint, retry: Retry, tokens: Tokens | None = None) -> E
             limits=limits,
             dimension=len(none),
             canary=canary,
+            license=find_license(client),
         )
 
 

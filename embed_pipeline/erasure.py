@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from embed_pipeline import files, quotes, reporting
+from embed_pipeline.card_file import write_card
 from embed_pipeline.deductions import Deductions
 from embed_pipeline.errors import DatasetError
 from embed_pipeline.filtering import without
@@ -71,6 +72,7 @@ def erase(snapshot: str, hashes: frozenset[bytes]) -> Erased:
     if manifest != old:
         reporting.forget(snapshot, old)
         erasure.place(manifest)
+        write_card(snapshot, manifest)
         files.write_bytes(erasure.run.manifest, manifest.to_json())
         _tidy(snapshot, manifest)
     _measure(snapshot, manifest)

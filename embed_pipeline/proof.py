@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from embed_pipeline import files, quotes
+from embed_pipeline.card_file import CARD, is_card
 from embed_pipeline.errors import DatasetError
 from embed_pipeline.locations import name, naming, parse
 from embed_pipeline.manifest import read_manifest
@@ -100,7 +101,7 @@ class _Search:
             elif name(path).endswith(".json"):
                 documents = quotes.quoted(files.read_bytes(path), self._hashes)
                 self.mentions += [path] if documents else []
-            elif name(path) not in _OURS:
+            elif name(path) not in _OURS and not (name(path) == CARD and is_card(path)):
                 self.foreign.append(path)
         except DatasetError as error:
             self.unread.append(str(error))

@@ -26,6 +26,7 @@ def provenance(endpoint: Endpoint, engine: Engine, tokens: Tokens) -> dict[str, 
     return {
         "model": engine.model,
         "digest": engine.digest,
+        "model_license": engine.license,
         "endpoint": engine.kind if engine.kind == "embedded" else engine.url,
         "endpoint_kind": engine.kind,
         "endpoint_version": engine.version,

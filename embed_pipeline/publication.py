@@ -8,6 +8,7 @@ import numpy as np
 
 from embed_pipeline import accounts, assembly, commit, failure_parts, files, reporting
 from embed_pipeline.assembly import Made
+from embed_pipeline.card_file import write_card
 from embed_pipeline.changes import Feed, Partly, write_changes
 from embed_pipeline.errors import DatasetError
 from embed_pipeline.exit_codes import ExitCode
@@ -63,6 +64,7 @@ def publish(snapshot: SnapshotTarget, outcome: Outcome, made: Iterable[Made]) ->
     manifest = manifest.model_copy(update={"refresh": refresh})
     files.write_bytes(files.join(run.path, METRICS), open_metrics(manifest).encode())
     reporting.write(run.path, manifest, outcome.report, snapshot.target.output)
+    write_card(run.path, manifest)
     files.write_bytes(run.manifest, manifest.to_json())
     store.publish(snapshot.number)
     try:

@@ -24,6 +24,7 @@ DETAILS: dict[str, Any] = {
     "parameter_size": "22.57M",
     "quantization_level": "F16",
 }
+LICENSE = "Apache-2.0"  # sentence-transformers/all-MiniLM-L6-v2's
 SHOW: Fields = {"model": "string", "name": "string", "verbose": "bool"}
 PULL: Fields = {"model": "string", "name": "string", "stream": "bool"}
 
@@ -95,6 +96,7 @@ class Catalog:
             "modelfile": f"FROM {MODEL}\nPARAMETER num_ctx {DEFAULT_NUM_CTX}\n",
             "parameters": f"{'num_ctx':<30} {DEFAULT_NUM_CTX}",
             "template": "{{ .Prompt }}",
+            "license": LICENSE,
             "details": DETAILS,
             "model_info": self._model_info(self._vocabulary if fields.get("verbose") else None),
             "capabilities": ["embedding"],

@@ -13,6 +13,7 @@ import pytest
 
 from embed_pipeline import files
 from embed_pipeline.adopt import adopt, refuse_dataset
+from embed_pipeline.card import card
 from embed_pipeline.errors import DatasetError, RefusedError
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.marks import mark_of
@@ -29,6 +30,7 @@ WHOLE = [
     ".lock",
     "current.json",
     "log/000001.json",
+    "snapshots/000001/README.md",
     "snapshots/000001/data/part-00000.parquet",
     "snapshots/000001/data/part-00001.parquet",
     "snapshots/000001/failures/part-00000.parquet",
@@ -145,6 +147,21 @@ def test_files_that_are_not_the_dataset_s_stay_where_they_are(tmp_path: Path) ->
         (tmp_path / name).write_bytes(b"mine")
     adopt(str(tmp_path))
     assert standing(tmp_path) == sorted([*WHOLE, *foreign])
+
+
+def test_the_card_is_written_anew_in_the_snapshot_and_the_report_moves_there(
+    tmp_path: Path,
+) -> None:
+    made(tmp_path)
+    for name in ("report.html", "report.json"):
+        (tmp_path / name).write_text("{}")
+    store = adopt(str(tmp_path))
+    manifest = store.manifest()
+    assert manifest is not None
+    snapshot = Path(store.snapshot(1))
+    assert (snapshot / "README.md").read_text() == card(manifest)
+    reports = [f"snapshots/000001/report.{kind}" for kind in ("html", "json")]
+    assert standing(tmp_path) == sorted([*WHOLE, *reports])
 
 
 def test_adopting_a_store_changes_nothing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from embed_pipeline import files, interrupt
 from embed_pipeline.amend import Amendment, publish
+from embed_pipeline.card import card
 from embed_pipeline.claims import CLAIM, RetryRun, claimed, tidy_up_after_dead
 from embed_pipeline.commit import Target
 from embed_pipeline.errors import DatasetError, InterruptedJobError, RefusedError
@@ -76,6 +77,7 @@ def test_rows_and_failures_join_the_dataset(tmp_path: Path) -> None:
     assert counts.rows_by_token_count_source == {"estimated": 1, "server": 1}
     assert counts.rows_by_truncated == {"null": 1, "true": 1}
     assert counts.failed_by_blame_and_kind == {"server:RunnerCrashed": 1}
+    assert (tmp_path / "README.md").read_text() == card(manifest)
 
 
 def test_many_small_parts_become_one_file(tmp_path: Path) -> None:

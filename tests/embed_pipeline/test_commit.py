@@ -25,7 +25,7 @@ from embed_pipeline.verify import verify
 from tests.support.rows import RUN_ID, made_by, row
 from tests.support.scripted import DIGEST
 
-WHOLE = ["data", "manifest.json", "report.html", "report.json"]
+WHOLE = ["README.md", "data", "manifest.json", "report.html", "report.json"]
 NEXT_RUN_ID = "20260102T000000Z-abc123"
 
 

@@ -55,9 +55,15 @@ def test_the_model_is_loaded_before_its_context_is_asked_for(endpoint: ScriptedE
         "/api/ps",
         "/api/embed",
         "/api/embed",
+        "/api/show",
     ]
     inputs = [each.body["input"] for each in endpoint.exchanges if each.path == "/api/embed"]
     assert inputs == [[], list(FINGERPRINT_TEXTS), ["a " * 257], list(CANARY_TEXTS)]
+
+
+def test_the_license_of_the_model_is_named(endpoint: ScriptedEndpoint) -> None:
+    endpoint.paths["/api/show"] = Reply(200, b'{"license":"MIT License\\n\\nCopyright (c) X"}')
+    assert inspect(settings(endpoint), ONCE).license == "MIT"
 
 
 def test_the_canary_is_neither_prefixed_nor_cut(endpoint: ScriptedEndpoint) -> None:

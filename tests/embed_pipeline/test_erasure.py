@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from embed_pipeline.card import card
 from embed_pipeline.chunking import CHUNK_TYPES
 from embed_pipeline.erasure import Erased, erase
 from embed_pipeline.errors import DatasetError
@@ -70,6 +71,7 @@ def test_the_refresh_and_the_metrics_tell_what_the_snapshot_holds(tmp_path: Path
     assert manifest.refresh is not None
     assert (manifest.refresh.rows, manifest.refresh.failed) == (1, 1)
     assert (Path(path) / "metrics.prom").read_text() == open_metrics(manifest)
+    assert (Path(path) / "README.md").read_text() == card(manifest)
 
 
 def test_metrics_that_a_kill_has_left_behind_are_made_true(tmp_path: Path) -> None:

@@ -77,6 +77,15 @@ def test_hidden_and_foreign_files_are_looked_through_as_far_as_can_be(tmp_path: 
     assert told.foreign == [f"{tmp_path}/snapshots/notes.txt"]
 
 
+def test_a_readme_of_a_users_own_is_foreign_and_a_card_is_not(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    card, own = tmp_path / "snapshots/000001/README.md", tmp_path / "README.md"
+    (card.parent / "report.html").write_text("<p>")
+    own.write_text("# mine\n")
+    assert card.is_file()
+    assert proof(store, "z").foreign == [str(own)]
+
+
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     store = made(tmp_path)
     (tmp_path / "a.json").write_text("{")

@@ -23,6 +23,7 @@ def test_it_names_model_server_and_settings() -> None:
     assert found == {
         "model": "all-minilm",
         "digest": DIGEST,
+        "model_license": "",
         "endpoint": "http://127.0.0.1:1",
         "endpoint_kind": "server",
         "endpoint_version": "1.2.3",
@@ -39,6 +40,13 @@ def test_it_names_model_server_and_settings() -> None:
         "normalized": True,
         "embed_pipeline": __version__,
     }
+
+
+def test_the_license_of_the_model_is_told() -> None:
+    url = "http://127.0.0.1:4711"
+    limits = Limits(256, "server", True, None)
+    engine = Engine(url, "1", "m", "d", limits, 1, np.ones((1, 1), np.float32), "MIT")
+    assert provenance(Endpoint(url=url, model="m"), engine, Tokens())["model_license"] == "MIT"
 
 
 def test_the_canary_is_kept_to_the_bit() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embed_pipeline import files
+from embed_pipeline.card import card
 from embed_pipeline.comparing import Comparison, Copy
 from embed_pipeline.copying import Wanted, copy_rows
 from embed_pipeline.errors import DatasetError
@@ -226,6 +227,12 @@ def test_an_accepted_change_of_the_engine_is_told_in_the_night_it_happened(store
 def test_figures_stand_beside_the_snapshot(store: Store) -> None:
     content = files.read_bytes(files.join(store.snapshot(1), "metrics.prom"))
     assert content.endswith(b"# EOF\n")
+
+
+def test_its_card_stands_in_the_snapshot(store: Store) -> None:
+    manifest = store.manifest()
+    assert manifest is not None
+    assert files.read_bytes(files.join(store.snapshot(1), "README.md")).decode() == card(manifest)
 
 
 CORPORA = st.dictionaries(

@@ -415,6 +415,7 @@ def test_a_job_that_was_killed_goes_on_where_its_last_whole_file_ends(
     for row in vectors.slice(1_990, 20).to_pylist():
         assert row["vector"] == vector_of(row["text"]).tolist()
     assert sorted(path.name for path in job.out.iterdir()) == [
+        "README.md",
         "data",
         "manifest.json",
         "report.html",

@@ -109,8 +109,8 @@ def test_the_first_refresh_of_an_empty_folder_embeds_each_text_once(empty: Night
     assert (told.base, told.rows, told.embedded, told.reused) == (None, 4, 3, 1)
     assert empty.store.entries() == [told]
     names = sorted(one.name for one in Path(empty.path).iterdir())
-    reports = ["report.html", "report.json"]
-    assert names == ["changes", "data", "index", "manifest.json", "metrics.prom", *reports]
+    beside = ["manifest.json", "metrics.prom", "report.html", "report.json"]
+    assert names == ["README.md", "changes", "data", "index", *beside]
 
 
 def test_where_nothing_has_changed_nothing_is_embedded_loaded_or_rewritten(nights: Nights) -> None:
@@ -1416,12 +1416,13 @@ def listed(nights: Nights) -> set[str]:
 
 
 def named(nights: Nights) -> set[str]:
-    """Return the files that a store's snapshots name, and the two beside them."""
+    """Return the files that a store's snapshots name, and the three beside them."""
     found = set()
     for number in nights.store.numbers():
         folder = nights.store.snapshot(number)
         manifest = read_manifest(folder)
         lists = (manifest.data, manifest.index, manifest.changes, manifest.failures)
         found |= {files.join(folder, one.path) for parts in lists for one in parts}
-        found |= {files.join(folder, name) for name in ("manifest.json", "metrics.prom")}
+        beside = ("manifest.json", "metrics.prom", "README.md")
+        found |= {files.join(folder, name) for name in beside}
     return found

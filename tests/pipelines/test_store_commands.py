@@ -271,4 +271,4 @@ def test_a_script_reads_the_current_snapshot_by_its_path(store: Path) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ["data", "failures", "index", "manifest.json", "metrics.prom"]
+    assert {"data", "failures", "index", "manifest.json"} < set(done.stdout.split())

@@ -154,7 +154,7 @@ def orphans(store: Tree) -> list[str]:
         folder, _, last = name.rpartition("/")
         if last == "manifest.json" and folder.startswith("snapshots/"):
             manifest = json.loads(store[name])
-            listed |= {name, f"{folder}/metrics.prom"}
+            listed |= {name, f"{folder}/metrics.prom", f"{folder}/README.md"}
             for what in ("data", "failures", "index", "changes"):
                 listed |= {f"{folder}/{one['path']}" for one in manifest[what]}
     return [name for name in store if name not in listed and not _ENTRY.fullmatch(name)]

@@ -282,6 +282,7 @@ def test_a_dataset_on_an_object_store(endpoint: ScriptedEndpoint, bucket: str) -
     names = sorted(one["Key"] for one in listed if not one["Key"].endswith("/"))
     assert (first.counts.rows, second.counts.rows) == (100, 10)
     assert names == [
+        "out/README.md",
         "out/" + second.data[0].path,
         "out/manifest.json",
         "out/report.html",

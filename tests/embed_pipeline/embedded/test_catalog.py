@@ -69,6 +69,7 @@ def test_show_names_the_base_and_the_context(catalog: Catalog) -> None:
     shown = catalog.show(b'{"name":"all-minilm:22m"}')
     assert shown["modelfile"] == "FROM all-minilm\nPARAMETER num_ctx 256\n"
     assert shown["template"] == "{{ .Prompt }}"
+    assert shown["license"] == "Apache-2.0"
     assert shown["model_info"]["tokenizer.ggml.seperator_token_id"] == 102
 
 
