@@ -149,19 +149,16 @@ def test_files_that_are_not_the_dataset_s_stay_where_they_are(tmp_path: Path) ->
     assert standing(tmp_path) == sorted([*WHOLE, *foreign])
 
 
-def test_the_card_is_written_anew_in_the_snapshot_and_the_report_moves_there(
+def test_the_card_is_written_anew_in_the_snapshot(
     tmp_path: Path,
 ) -> None:
     made(tmp_path)
-    for name in ("report.html", "report.json"):
-        (tmp_path / name).write_text("{}")
     store = adopt(str(tmp_path))
     manifest = store.manifest()
     assert manifest is not None
     snapshot = Path(store.snapshot(1))
     assert (snapshot / "README.md").read_text() == card(manifest)
-    reports = [f"snapshots/000001/report.{kind}" for kind in ("html", "json")]
-    assert standing(tmp_path) == sorted([*WHOLE, *reports])
+    assert standing(tmp_path) == WHOLE
 
 
 def test_adopting_a_store_changes_nothing(tmp_path: Path) -> None:

@@ -401,7 +401,7 @@ def test_the_report_of_the_dataset_before_goes_with_it(out: Path) -> None:
     published(target(out), Written(made_by(), 1, [part(target(out), row("a"))], []))
     to = target(out, on_exists="overwrite", report=False)._replace(run=another_run(out))
     published(to, Written(made_by(), 1, [part(to, row("b"))], []))
-    assert sorted(path.name for path in out.iterdir()) == ["data", "manifest.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", "data", "manifest.json"]
 
 
 def test_parts_that_are_kept_keep_what_was_counted(out: Path) -> None:

@@ -110,7 +110,8 @@ def test_the_manifest_says_what_those_of_the_other_engines_say(done: Done, first
 def test_no_file_is_left_over(done: Done) -> None:
     listed = manifest_files(done.dataset)
     there = {str(path.relative_to(done.dataset)) for path in done.dataset.rglob("*.*")}
-    assert there == listed | {"manifest.json", "report.json", "report.html"}
+    beside = {"manifest.json", "README.md", "report.json", "report.html"}
+    assert there == listed | beside
 
 
 def test_inspect_finds_nothing_wrong(done: Done) -> None:

@@ -89,7 +89,8 @@ def check_whole(dataset: Path) -> None:
     assert len(rows) == len(set(rows)) == ROWS
     assert invoke(["inspect", str(dataset)]) == 0
     there = {str(path.relative_to(dataset)) for path in dataset.rglob("*.*")}
-    assert there == manifest_files(dataset) | {"manifest.json", "report.json", "report.html"}
+    beside = {"manifest.json", "README.md", "report.json", "report.html"}
+    assert there == manifest_files(dataset) | beside
 
 
 def test_a_killed_worker_costs_no_row_and_doubles_none(
