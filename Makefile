@@ -41,9 +41,9 @@ check: setup  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup  ## every number the README claims; writes benchmarks/results
+bench: setup  ## every number the README claims, BENCHMARKS="NAME ..." for some; writes benchmarks/results
 	$(BIN)/embed-pipeline fetch
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCHMARKS)
 
 soak: setup  ## ten minutes of faults, SOAK_MINUTES for more; writes benchmarks/results/soak.json
 	$(BIN)/embed-pipeline fetch

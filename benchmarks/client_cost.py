@@ -3,16 +3,14 @@
 Each way embeds short texts through a canned endpoint (384 dimensions, batches of 64) and writes
 Parquet; this pipeline once more with the tokens of each row counted, which needs an endpoint that
 tells its vocabulary, and which neither of the others does. Each run is a process of its own. Rounds
-go through the ways in turn, at two sizes; the slope between the medians at the two sizes counts, so
-that start-up drops out.
+go through the ways in turn, at two sizes; the slope between the two sizes counts, so that start-up
+drops out; of the rounds' slopes, and of their ratios within a round, the median.
 
     python -m benchmarks.client_cost
 """
 
 import argparse
-import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,20 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.canned import DIMENSION, canned
+from benchmarks.local_job import corpus, texts
 from benchmarks.results import record
+from benchmarks.spread import ratios, spread
 
 SMALL, LARGE, ROUNDS = 30_000, 150_000, 5
 BATCH = 64
-
-
-def corpus(path: Path, rows: int) -> None:
-    """Write short texts as JSON Lines."""
-    with path.open("w") as file:
-        for number in range(rows):
-            file.write(
-                json.dumps({"id": f"doc-{number}", "text": f"Short text number {number} of many."})
-                + "\n"
-            )
 
 
 def floor(url: str, folder: Path) -> None:
@@ -157,6 +147,11 @@ def cpu_seconds(way: str, url: str, rows: int) -> float:
         return float(done.stdout.splitlines()[-1])
 
 
+def slopes_of(small: Sequence[float], large: Sequence[float]) -> list[float]:
+    """Return each round's CPU microseconds a row, given its CPU seconds at the two sizes."""
+    return [(more - few) / (LARGE - SMALL) * 1e6 for few, more in zip(small, large, strict=True)]
+
+
 def main() -> None:
     """Measure, print and record."""
     seconds: dict[str, dict[int, list[float]]] = {way: {SMALL: [], LARGE: []} for way in WAYS}
@@ -166,22 +161,23 @@ def main() -> None:
                 url = counting if way == COUNTED else plain
                 for rows, found in sizes.items():
                     found.append(cpu_seconds(way, url, rows))
-    medians = {
-        way: (statistics.median(sizes[LARGE]) - statistics.median(sizes[SMALL])) / (LARGE - SMALL)
-        for way, sizes in seconds.items()
+    slopes = {way: slopes_of(sizes[SMALL], sizes[LARGE]) for way, sizes in seconds.items()}
+    beside = {
+        f"ours / {way}": ratios(zip(slopes["ours"], slopes[way], strict=True)).median
+        for way in ("floor", "stock Beam")
     }
     record(
         "client_cost",
         {
-            "unit": "CPU microseconds a row: slope between the median CPU seconds at two sizes",
+            "unit": "CPU microseconds a row: slope between two sizes, median of the rounds",
             "cpu_s": {
                 way: {f"{rows:,}": [round(x, 2) for x in found] for rows, found in sizes.items()}
                 for way, sizes in seconds.items()
             },
-            "medians": {way: round(found * 1e6, 1) for way, found in medians.items()},
-            "ours / floor": round(medians["ours"] / medians["floor"], 3),
-            "ours / stock Beam": round(medians["ours"] / medians["stock Beam"], 3),
+            "medians": {way: round(spread(found).median, 1) for way, found in slopes.items()},
+            **{name: round(ratio, 3) for name, ratio in beside.items()},
         },
+        {"corpus": list(texts(LARGE))},
     )
 
 

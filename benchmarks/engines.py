@@ -1,11 +1,12 @@
 """The same job on every engine, this pipeline beside stock Beam: rows a second, CPU, memory.
 
 Each job is a process of its own against a canned endpoint. Rows a second and CPU time a row are
-slopes between the smallest and the largest size, so that start-up drops out; a first job of each
-engine, which warms it up, does not count. CPU time is that of all processes of the job
-and of its engine together (launcher, workers, JVMs), without the endpoint's. Memory is the peak of
-each kind of process; an engine that stays keeps its peak, so sizes go from small to large. What a
-job shuffles is what the Flink cluster counts as passed on between its tasks.
+slopes between two sizes, so that start-up drops out; of the rounds' slopes, the median. A first job
+of each engine, which warms it up, does not count. Our job runs once over many more rows, to tell
+what becomes of its slope and its memory. CPU time is that of all processes of the job and of its
+engine together (launcher, workers, JVMs), without the endpoint's. Memory is the peak of each kind
+of process in the first round; an engine that stays keeps its peak, so sizes go from small to large
+there. What a job shuffles is what the Flink cluster counts as passed on between its tasks.
 `make .engines` fetches the engines.
 
     python -m benchmarks.engines
@@ -24,12 +25,16 @@ from typing import Any
 
 from benchmarks import process_tree
 from benchmarks.canned import canned
-from benchmarks.client_cost import BATCH, corpus, stock
+from benchmarks.client_cost import BATCH, stock
+from benchmarks.local_job import corpus, texts
 from benchmarks.results import record
+from benchmarks.spread import ratios, spread
 from tests.engines import harness
 
+Jobs = dict[int, list[dict[str, Any]]]  # what each took, by its rows
 OURS, STOCK = "ours", "stock Beam"
-SIZES = {OURS: (10_000, 100_000, 1_000_000), STOCK: (10_000, 100_000)}
+FEW, MANY, ONCE, ROUNDS = 10_000, 100_000, 1_000_000, 5
+SIZES = {OURS: (FEW, MANY, ONCE), STOCK: (FEW, MANY)}
 ENGINES = (
     harness.fn_api,
     harness.fn_api_processes,
@@ -94,35 +99,41 @@ def compared(
         flags: The engine's.
         passed_on: Tells how many bytes the engine has passed on between steps so far.
     """
-    found: dict[str, Any] = {}
-    measured(OURS, url, endpoint, SIZES[OURS][0], flags)
-    for way, sizes in SIZES.items():
-        took = {}
-        for rows in sizes:
-            before = passed_on() if passed_on else 0
-            took[rows] = measured(way, url, endpoint, rows, flags)
-            if passed_on:
-                took[rows]["shuffled_bytes"] = passed_on() - before
-        more = sizes[-1] - sizes[0]
-        found[way] = {
-            "rows a second": round(more / _more(took, "wall_s")),
-            "CPU us a row": round(_more(took, "cpu_s") / more * 1e6, 1),
-            **(_shuffled(took, more) if passed_on else {}),
-            "jobs": {f"{rows:,}": one for rows, one in took.items()},
-        }
-    found["CPU, ours / stock Beam"] = round(
-        found[OURS]["CPU us a row"] / found[STOCK]["CPU us a row"], 3
-    )
-    return found
+    measured(OURS, url, endpoint, FEW, flags)
+    jobs: dict[str, Jobs] = {way: {rows: [] for rows in sizes} for way, sizes in SIZES.items()}
+    for number in range(ROUNDS):
+        for way, sizes in jobs.items():
+            for rows, took in sizes.items():
+                if rows <= MANY or number == 0:
+                    before = passed_on() if passed_on else 0
+                    took.append(measured(way, url, endpoint, rows, flags))
+                    if passed_on:
+                        took[-1]["shuffled_bytes"] = passed_on() - before
+    found: dict[str, Any] = {way: told(took, passed_on is not None) for way, took in jobs.items()}
+    ours, stock_beam = (found[way]["rounds"]["CPU us a row"] for way in (OURS, STOCK))
+    ratio = ratios(zip(ours, stock_beam, strict=True)).median
+    return {**found, "CPU, ours / stock Beam": round(ratio, 3)}
 
 
-def _more(took: dict[int, dict[str, Any]], what: str) -> float:
-    """Return what the largest size took more than the smallest."""
-    return float(took[max(took)][what] - took[min(took)][what])
+def told(jobs: Jobs, shuffled: bool) -> dict[str, Any]:
+    """Return what the jobs of one way come to: slopes, medians of the rounds, and each job."""
+    rounds: dict[str, list[float]] = {
+        "rows a second": [round(1 / slope) for slope in slopes(jobs, "wall_s")],
+        "CPU us a row": [round(slope * 1e6, 1) for slope in slopes(jobs, "cpu_s")],
+    }
+    if shuffled:
+        rounds["shuffled bytes a row"] = [round(one, 1) for one in slopes(jobs, "shuffled_bytes")]
+    found: dict[str, Any] = {name: spread(values).median for name, values in rounds.items()}
+    if ONCE in jobs:
+        more = jobs[ONCE][0]["cpu_s"] - jobs[MANY][0]["cpu_s"]
+        found[f"CPU us a row, {MANY:,} to {ONCE:,}"] = round(more / (ONCE - MANY) * 1e6, 1)
+    return {**found, "rounds": rounds, "jobs": {f"{rows:,}": took for rows, took in jobs.items()}}
 
 
-def _shuffled(took: dict[int, dict[str, Any]], more: int) -> dict[str, float]:
-    return {"shuffled bytes a row": round(_more(took, "shuffled_bytes") / more, 1)}
+def slopes(jobs: Jobs, what: str) -> list[float]:
+    """Return what a row takes in each round, by what more rows take more."""
+    pairs = zip(jobs[FEW], jobs[MANY], strict=True)
+    return [(many[what] - few[what]) / (MANY - FEW) for few, many in pairs]
 
 
 def main() -> None:
@@ -143,6 +154,7 @@ def main() -> None:
             "unit": "seconds of all processes but the endpoint's; MB of resident memory, the peak",
             "engines": found,
         },
+        {"corpus": list(texts(MANY))},
     )
 
 

@@ -41,6 +41,7 @@ def main() -> None:
             "largest difference": float(np.abs(together.vectors[:, :10] - printed).max()),
             "token counts": [*counts, together.token_count],
         },
+        {"texts": list(PRINTED)},
     )
 
 

@@ -44,7 +44,7 @@ class Size(NamedTuple):
 
 
 EMBEDDED = Size(texts=1_024, max_texts=32, rounds=7, windows=(0, 256, 1_024))
-SERVER = Size(texts=48, max_texts=8, rounds=3, windows=(0, 256))
+SERVER = Size(texts=48, max_texts=8, rounds=5, windows=(0, 256))
 
 
 class Sized(NamedTuple):
@@ -124,16 +124,20 @@ def measured(client: Client, texts: Sequence[Sized], size: Size) -> dict[str, An
     return found
 
 
-def compared(endpoint: Endpoint, size: Size) -> dict[str, Any]:
-    """Measure both corpora on one endpoint."""
-    corpora = {
+def corpora(size: Size) -> dict[str, list[str]]:
+    """Return the texts of both corpora."""
+    return {
         "demo corpus": [entry.text for entry in entries()][: size.texts],
         "mixed texts": mixed_texts()[: size.texts],
     }
+
+
+def compared(endpoint: Endpoint, size: Size) -> dict[str, Any]:
+    """Measure both corpora on one endpoint."""
     found: dict[str, Any] = {"texts in a request": size.max_texts, "in flight": IN_FLIGHT}
     with Client(endpoint) as client:
         found["server"] = find_version(client)
-        for name, texts in corpora.items():
+        for name, texts in corpora(size).items():
             found[name] = measured(client, sized(endpoint, texts), size)
     return found
 
@@ -141,10 +145,11 @@ def compared(endpoint: Endpoint, size: Size) -> dict[str, Any]:
 def main() -> None:
     """Measure, print and record."""
     with opened(Endpoint(url="embedded", model="all-minilm")) as endpoint:
-        record("grouping", compared(endpoint, EMBEDDED))
+        record("grouping", compared(endpoint, EMBEDDED), corpora(EMBEDDED))
     if os.environ.get("OLLAMA_HOST"):
         url = address.from_environment()
-        record("grouping_server", compared(Endpoint(url=url, model="all-minilm"), SERVER))
+        found = compared(Endpoint(url=url, model="all-minilm"), SERVER)
+        record("grouping_server", found, corpora(SERVER))
 
 
 if __name__ == "__main__":

@@ -264,7 +264,7 @@ def main() -> None:
         opened(Endpoint(url="embedded", model="all-minilm")) as endpoint,
     ):
         found = killed(Path(folder), endpoint.address, corpus_of(TEXTS), moments(KILLS, TEXTS))
-    record("kills", result(found, TEXTS))
+    record("kills", result(found, TEXTS), {"corpus": list(corpus_of(TEXTS).values())})
 
 
 if __name__ == "__main__":

@@ -12,16 +12,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+
+def texts(rows: int) -> Iterator[str]:
+    """Yield short texts, all different."""
+    for number in range(rows):
+        yield f"Short text number {number} of many."
 
 
 def corpus(path: Path, rows: int) -> None:
     """Write short texts as JSON Lines."""
     with path.open("w") as file:
-        for number in range(rows):
-            document = {"id": f"doc-{number}", "text": f"Short text number {number} of many."}
-            file.write(json.dumps(document) + "\n")
+        for number, text in enumerate(texts(rows)):
+            file.write(json.dumps({"id": f"doc-{number}", "text": text}) + "\n")
 
 
 def run(url: str, folder: Path, max_texts: int) -> None:

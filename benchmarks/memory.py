@@ -4,23 +4,31 @@ python -m benchmarks.memory
 """
 
 from benchmarks.canned import canned
-from benchmarks.local_job import measured
+from benchmarks.local_job import measured, texts
 from benchmarks.results import record
+from benchmarks.spread import ratios
 
-SMALL, LARGE = 50_000, 500_000
+SMALL, LARGE, ROUNDS = 50_000, 500_000, 5
 
 
 def main() -> None:
     """Measure, print and record."""
     with canned() as url:
-        peaks = {rows: measured(url, rows)["peak_mb"] for rows in (SMALL, LARGE)}
+        rounds = [
+            {rows: measured(url, rows)["peak_mb"] for rows in (SMALL, LARGE)} for _ in range(ROUNDS)
+        ]
     record(
         "memory",
         {
             "unit": "MB of resident memory, at the peak",
-            "peak_mb": {f"{rows:,}": round(peak) for rows, peak in peaks.items()},
-            "large / small": round(peaks[LARGE] / peaks[SMALL], 3),
+            "peak_mb": {
+                f"{rows:,}": [round(peaks[rows]) for peaks in rounds] for rows in (SMALL, LARGE)
+            },
+            "large / small": round(
+                ratios((peaks[LARGE], peaks[SMALL]) for peaks in rounds).median, 3
+            ),
         },
+        {"corpus": list(texts(LARGE))},
     )
 
 

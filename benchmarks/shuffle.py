@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.canned import DIMENSION
+from benchmarks.local_job import texts
 from benchmarks.results import record
 from embed_pipeline.records import Embedded
 
@@ -36,9 +37,8 @@ def rows(count: int, way: str) -> list[Embedded]:
     """Return rows of short texts."""
     vectors = np.random.default_rng(7).standard_normal((count, DIMENSION)).astype(np.float32)
     made = []
-    for number, vector in enumerate(vectors):
+    for number, (text, vector) in enumerate(zip(texts(count), vectors, strict=True)):
         held: Any = vector.tolist() if way == FLOATS else vector
-        text = f"Short text number {number} of many."
         row = Embedded(
             f"doc-{number}", text, {}, "", None, b"", held, "all-minilm", 12, "estimated", False
         )
@@ -86,7 +86,7 @@ def coded(coder: Any) -> dict[str, float]:
     }
 
 
-def measure(way: str) -> dict[str, float]:
+def measure(way: str) -> dict[str, Any]:
     """Return the bytes of a row, and the CPU microseconds of its crossing."""
     from apache_beam import coders
 
@@ -102,19 +102,20 @@ def measure(way: str) -> dict[str, float]:
         cpu_seconds(ROWS, kind, shuffled=True) - cpu_seconds(ROWS, kind, shuffled=False)
         for _ in range(ROUNDS)
     ]
-    cost = statistics.median(differences) / ROWS * 1e6
+    costs = [round(difference / ROWS * 1e6, 2) for difference in differences]
     return {
         "bytes a row": round(encoded, 1),
-        "CPU us a row": round(cost, 2),
+        "CPU us a row": statistics.median(costs),
+        "rounds": {"CPU us a row": costs},
         **coded(coder),
     }
 
 
-def measured(way: str) -> dict[str, float]:
+def measured(way: str) -> dict[str, Any]:
     """Return what one way costs, measured in a process of its own."""
     command = [sys.executable, "-c", CHILD, way]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -133,6 +134,7 @@ def main() -> None:
             "ours / python floats, CPU": round(found[OURS][cpu] / found[FLOATS][cpu], 3),
             "ours / python floats, bytes": round(found[OURS][size] / found[FLOATS][size], 3),
         },
+        {"corpus": list(texts(ROWS))},
     )
 
 

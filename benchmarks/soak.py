@@ -216,7 +216,7 @@ def main() -> None:
         with faulty(endpoint.address, (), set(texts)) as proxy, raining(proxy, SEED, until):
             while time.monotonic() < until or tally.rows < LEAST_A_MINUTE * MINUTES:
                 one_job(proxy, truth, corpus, tally)
-        record("soak", result(tally, time.monotonic() - began))
+        record("soak", result(tally, time.monotonic() - began), {"texts": texts})
 
 
 if __name__ == "__main__":

@@ -157,6 +157,7 @@ def main() -> None:
             "tokens the server counted": server_tokens,
             "tokens apart": abs(tokens - server_tokens),
         },
+        {"texts": texts},
     )
 
 

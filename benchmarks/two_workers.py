@@ -26,15 +26,19 @@ TEXTS = 30_000
 FILLING = "x" * 480  # beside each text, for some 16 shards; texts of a request are to be short
 MAX_TEXTS, IN_FLIGHT = 32, 2
 MS_PER_TEXT = 2.0
-ROUNDS = 3
+ROUNDS = 5
 WORKERS = (1, 2)
 
 
+def texts() -> list[str]:
+    """Return short texts, all different."""
+    return [f"Document number {number}" for number in range(TEXTS)]
+
+
 def corpus(path: Path) -> None:
-    """Write texts as JSON Lines."""
+    """Write the texts as JSON Lines."""
     with path.open("w") as file:
-        for number in range(TEXTS):
-            text = f"Document number {number}"
+        for number, text in enumerate(texts()):
             document = {"id": f"doc-{number}", "text": text, "filling": FILLING}
             file.write(json.dumps(document) + "\n")
 
@@ -80,6 +84,7 @@ def main() -> None:
             "two": round(two, 1),
             "two / one": round(two / one, 3),
         },
+        {"corpus": texts()},
     )
 
 

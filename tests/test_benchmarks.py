@@ -1,17 +1,92 @@
 """The README's numbers are the benchmarks', and those hold what is promised."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
+from benchmarks.__main__ import MINUTES
 from benchmarks.grouping import Sized, requests
 from benchmarks.mixed_texts import mixed_texts, scripts
-from benchmarks.readme import README, measured, section
-from benchmarks.results import FOLDER
+from benchmarks.readme import FULL, README, everything, measured, section
+from benchmarks.results import FOLDER, lengths, machine
+from benchmarks.spread import Spread, of, ratios, spread
+from benchmarks.tables import ROWS, recorded
+from benchmarks.tables import lengths as told_lengths
 
 
 def test_the_readme_tells_the_raw_results() -> None:
     assert section(README.read_text(encoding="utf-8")) == measured()
+
+
+def test_the_page_of_benchmarks_tells_the_raw_results() -> None:
+    assert section(FULL.read_text(encoding="utf-8")) == everything()
+
+
+def test_every_raw_result_has_its_rows() -> None:
+    assert {path.stem for path in FOLDER.glob("*.json")} <= set(ROWS)
+
+
+def test_every_result_comes_of_a_benchmark_that_can_be_named() -> None:
+    assert set(MINUTES) == {*ROWS} - {"grouping_server"}  # which grouping makes, too
+
+
+def test_a_benchmark_that_does_not_exist_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "nothing"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "no such benchmark: nothing" in done.stderr
+
+
+def test_a_spread_is_told_with_its_ends_where_there_is_more_than_one_round() -> None:
+    assert spread([3, 1, 2]) == Spread(2, 1, 3, 3)
+    assert spread([3, 1, 2]).told() == "2.0 [1.0–3.0]"
+    assert spread([2]).told() == "2.0"
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    assert ratios([(2, 1), (9, 3), (8, 2)]) == Spread(3, 2, 4, 3)
+
+
+def test_rounds_that_were_not_recorded_are_not_made_up() -> None:
+    assert of({"cost": 2, "rounds": {"cost": [1, 2, 3]}}, "cost").told() == "2.0 [1.0–3.0]"
+    assert of({"cost": 2}, "cost").told() == "2.0"
+    assert of({"cost": 2}, "cost", unrecorded=5).told() == "2.0 [-]"
+
+
+def test_lengths_are_of_characters_and_of_tokens() -> None:
+    assert lengths(["a cat"] * 19 + ["a cat and a dog"]) == {
+        "characters": {"p50": 5, "p95": 6},
+        "tokens": {"p50": 4, "p95": 4},
+    }
+
+
+def test_lengths_that_were_not_recorded_are_not_made_up() -> None:
+    one = {"characters": {"p50": 5, "p95": 1_500}}
+    assert told_lengths({}) == "-"
+    assert told_lengths({"lengths": {"corpus": one}}) == "5 / 1,500 characters"
+    assert told_lengths({"lengths": {"a": one, "b": one}}).startswith("a: 5 / 1,500 characters; b:")
+    assert told_lengths({"lengths": {"a": one, "b": one}}, "b") == "5 / 1,500 characters"
+
+
+def test_a_result_says_what_it_was_measured_on() -> None:
+    found = machine()
+    assert found["cores"] >= 1
+    assert found["memory_gib"] > 0
+    assert found["python"].startswith("3.")
+    assert found["apache-beam"].startswith("2.")
+
+
+@pytest.mark.skipif(not recorded("report_cost"), reason="python -m benchmarks report_cost")
+@pytest.mark.parametrize(
+    ("name", "bound"), [("drawing / run, wall", 0.02), ("largest page, bytes", 2_000_000)]
+)
+def test_the_report_stays_within_its_bounds(name: str, bound: float) -> None:
+    found = json.loads((FOLDER / "report_cost.json").read_text())
+    assert found["runs"]["1,000,000"]["wall_s"] >= 60
+    assert found[name] <= bound
 
 
 @pytest.mark.parametrize(
