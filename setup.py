@@ -37,7 +37,7 @@ setup(
     package_data={"embed_pipeline": ["py.typed"]},
     install_requires=[
         "apache-beam>=2.72,<3",
-        "click>=8.1",
+        "click>=8.4",
         "httpx>=0.27,<1",
         "markupsafe>=2.1",
         "matplotlib>=3.9",

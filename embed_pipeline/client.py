@@ -1,5 +1,6 @@
 """The client of one address: one request, retried where that can help."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from embed_pipeline.reloads import Reloads
 from embed_pipeline.retrying import tried
 from embed_pipeline.worker_transport import transport_to
 
+_log = logging.getLogger("embed_pipeline")
 SHORTEST_READ = 30.0  # seconds to wait for an answer at least, however fast the endpoint was
 SLOWER_THAN_EXPECTED = 8.0  # times the expected duration, before an answer is given up
 CLOCKS = 60.0  # seconds the clocks of server and client may differ
@@ -216,6 +218,14 @@ class Client:
         self._check_dimension(got, request)
         answer.check_distinct(got.vectors, texts, request)
         seconds = time.monotonic() - started
+        _log.debug(
+            "%s: %d texts, %d characters, %s tokens in %.0f ms",
+            request,
+            len(texts),
+            characters,
+            got.token_count,
+            seconds * 1000,
+        )
         self._learn(got, seconds / max(characters, 1))
         reloaded = self._reloads.saw(got.load_ns, started)
         if reloaded:  # an expiry somebody had set is gone

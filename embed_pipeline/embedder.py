@@ -9,6 +9,7 @@ from embed_pipeline import errors
 from embed_pipeline.audit import Audit
 from embed_pipeline.endpoint import EMBEDDED, Batching, Endpoint, Retry
 from embed_pipeline.engine import find_version, kind_of
+from embed_pipeline.health import Health, merged
 from embed_pipeline.isolation import embed_texts
 from embed_pipeline.limits import Limits, find_limits
 from embed_pipeline.outcomes import Failure, Outcome, Vector
@@ -158,6 +159,10 @@ class Embedder:
             stop_if_asked(error)
             raise
 
+    def health(self) -> Health:
+        """Return how the addresses are."""
+        return self._pool.health()
+
     def close(self) -> None:
         """Drop what waits, wait for what is under way, and close the connections."""
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -197,6 +202,13 @@ def release(endpoint: Endpoint, batching: Batching, retry: Retry, tokens: Tokens
             _embedders[name] = (embedder, users - 1)
             return
     embedder.close()
+
+
+def health() -> Health:
+    """Return how the addresses are that this process embeds at."""
+    with _embedders_lock:
+        every = [embedder for embedder, _ in _embedders.values()]
+    return merged(one.health() for one in every)
 
 
 def _name(*settings: Endpoint | Batching | Retry | Tokens) -> str:

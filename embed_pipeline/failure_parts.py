@@ -46,15 +46,17 @@ class FailureWriter:
         self._failures: list[Failed] = []
         self._size = 0
         self._count = 0
+        self._kinds: Counter[str] = Counter()
 
     def add(self, failure: Failed) -> Sequence[PartFile]:
         """Take a failure; return the file this completes."""
         self._failures.append(failure)
         self._count += 1
+        self._kinds[failure.kind] += 1
         self._size += len(failure.text or "") + len(failure.message) + ROW_BYTES
         now = self._clock()
         if now >= self._progress.due:
-            self._progress.write(Progress(failed=self._count))
+            self._tell()
         return self.close() if self._size >= GROUP_BYTES or now >= self._deadline else ()
 
     def close(self) -> Sequence[PartFile]:
@@ -77,9 +79,13 @@ class FailureWriter:
             closed=time.time(),
         )
         part.note(self._run.note("failures", name, number))
-        self._progress.write(Progress(failed=self._count))
+        self._tell()
         self._deadline = self._clock() + self._checkpoint_seconds
         return [part]
+
+    def _tell(self) -> None:
+        """Write the progress."""
+        self._progress.write(Progress(failed=self._count, kinds=self._kinds))
 
 
 def merged(run: Run, parts: Sequence[PartFile]) -> list[PartFile]:

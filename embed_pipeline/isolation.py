@@ -4,6 +4,7 @@ A request fails as a whole and names no index, so a request that cannot succeed 
 until the guilty text stands alone; every other text still gets its vector.
 """
 
+import logging
 from collections.abc import Sequence
 
 from embed_pipeline import errors
@@ -15,6 +16,7 @@ from embed_pipeline.second_look import SecondLook
 from embed_pipeline.shortening import embed_head
 from embed_pipeline.sizing import Prepared, Sizing
 
+_log = logging.getLogger("embed_pipeline")
 ROUNDS = 3  # in which a text may fail alone, until it is given up without a verdict
 
 
@@ -115,6 +117,7 @@ def _bisected(
             if whole and not isinstance(error, errors.TextTooLong):
                 wait_until_well(client, effort)
             middle = len(part) // 2
+            _log.debug("%d texts are told apart, after %s", len(part), type(error).__name__)
             pending += [part[middle:], part[:middle]]
         else:
             results += _vectors(tries, part, sizing)

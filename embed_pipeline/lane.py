@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.health import Address, State
 from embed_pipeline.pacing import Pace
 
 FIRST_REST, LONGEST_REST = 1.0, 30.0  # seconds an address rests after a fault, doubled each time
@@ -40,6 +41,8 @@ class Lane:
         rested_s: Seconds it has rested since somebody asked.
         rests_since: When the rest began that is not in there yet (`time.monotonic`), or None.
         looking: Held while its model is looked at.
+        requests: How many requests it was given.
+        met: How often each kind of error was met here.
     """
 
     endpoint: Endpoint
@@ -60,6 +63,8 @@ class Lane:
     rested_s: float = 0.0
     rests_since: float | None = None
     looking: threading.Lock = field(default_factory=threading.Lock)
+    requests: int = 0
+    met: Counter[str] = field(default_factory=Counter)
 
     @property
     def name(self) -> str:
@@ -106,6 +111,24 @@ class Lane:
             now = time.monotonic()
             self.rested_s += max(0.0, min(now, self.rests_until) - self.rests_since)
             self.rests_since = now if now < self.rests_until else None
+
+    def health(self, *, gone: bool) -> Address:
+        """Return how it is.
+
+        Args:
+            gone: Whether it was taken out.
+        """
+        rests = max(0.0, self.rests_until - time.monotonic())
+        state: State = "well" if self.requests else "not asked yet"
+        if gone:
+            state = "gone"
+        elif rests:
+            state = "resting"
+        elif self.pace.is_slowed:
+            state = "slowed"
+        return Address(
+            self.name, state, rests, self.under_way, self.pace.now, self.requests, dict(self.met)
+        )
 
     def slow_down(self, sent_at: float) -> None:
         """Halve the pace, once for all requests that were under way together."""

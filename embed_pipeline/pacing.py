@@ -22,6 +22,11 @@ class Pace:
         """Return how much may be used now; 1 at least."""
         return int(self._used)
 
+    @property
+    def is_slowed(self) -> bool:
+        """Tell whether that is less than the setting."""
+        return self.now < self._most
+
     def halve(self) -> None:
         """Use half as much from here on."""
         self._used = max(1.0, self.now / 2)

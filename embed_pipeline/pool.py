@@ -7,7 +7,9 @@ others go on; one whose model is not the others' is taken out.
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from typing import Self, TypeVar
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from embed_pipeline import errors, interrupt
 from embed_pipeline.client import Client, Sent, Tries, embed_tried
 from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.health import Health
 from embed_pipeline.identity import FINGERPRINT_TEXTS, Identity, find_digest, told_context
 from embed_pipeline.lane import Lane, lane_of
 from embed_pipeline.retrying import tried
@@ -62,6 +65,8 @@ class Pool:
         self._lanes = [*self._every]  # those that are not taken out
         self._changed = threading.Condition()
         self._right: Identity | None = None  # what the first address that answered has
+        self._asking = 0  # requests that were asked for and are not answered for good yet
+        self._repeated = 0  # tries beyond the first
 
     def close(self) -> None:
         """Close every connection."""
@@ -80,8 +85,13 @@ class Pool:
         Raises:
             EndpointError: None does, as long as the retry settings let it be tried.
         """
-        at_one = tried(self._retry, lambda: self._at_one(lambda lane: lane.client), patient=True)
-        return at_one.found[0]
+        with self._counting() as count_try:
+
+            def once() -> Client:
+                count_try()
+                return self._at_one(lambda lane: lane.client)[0]
+
+            return tried(self._retry, once, patient=True).found
 
     def look_again(self) -> None:
         """Look whether the addresses that have given vectors still have the right model.
@@ -152,11 +162,38 @@ class Pool:
             lane.given.append((texts[0], sent.answer.vectors[0]))
             return sent
 
-        def once() -> Sent:
-            sent, waited = self._at_one(send, at)
-            return sent._replace(throttled_s=waited) if waited else sent
+        with self._counting() as count_try:
 
-        return embed_tried(self._retry, once, tries, patient=patient)
+            def once() -> Sent:
+                count_try()
+                sent, waited = self._at_one(send, at)
+                return sent._replace(throttled_s=waited) if waited else sent
+
+            return embed_tried(self._retry, once, tries, patient=patient)
+
+    @contextmanager
+    def _counting(self) -> Iterator[Callable[[], None]]:
+        """Count what is asked for until it is answered for good; give what counts each try."""
+        tries = count()
+
+        def count_try() -> None:
+            with self._changed:
+                self._repeated += next(tries) > 0
+
+        with self._changed:
+            self._asking += 1
+        try:
+            yield count_try
+        finally:
+            with self._changed:
+                self._asking -= 1
+
+    def health(self) -> Health:
+        """Return how the addresses are."""
+        with self._changed:
+            every = [lane.health(gone=lane not in self._lanes) for lane in self._every]
+            under_way = sum(one.in_flight for one in every)
+            return Health(tuple(every), max(0, self._asking - under_way), self._repeated)
 
     def _at_one(self, use: Callable[[Lane], T], at: str = "") -> tuple[T, float]:
         """Choose an address, look at it if it is time, and use it.
@@ -174,6 +211,7 @@ class Pool:
         except errors.EndpointError as error:
             with self._changed:
                 error.address = lane.name
+                lane.met[type(error).__name__] += 1
                 error.elsewhere = self._judged(lane, error, sent_at) and not at
                 if at and isinstance(error, errors.TransientError):
                     lane.rest(error.retry_after, self._retry.total_seconds)
@@ -201,6 +239,7 @@ class Pool:
                 lane = self._choice(at)
                 if lane is not None:
                     lane.under_way += 1
+                    lane.requests += 1
                     lane.chosen_at = time.monotonic()
                     return lane, 0.0 if waits_since is None else lane.chosen_at - waits_since
                 if any(one.too_busy for one in self._lanes):
@@ -221,9 +260,11 @@ class Pool:
         """Draw the consequences of an error; tell whether to try another address at once."""
         if isinstance(error, _TOO_MUCH):
             lane.slow_down(sent_at)
+            _log.debug("%s gets %d requests at once at most now", lane.name, lane.pace.now)
         lane.too_busy |= isinstance(error, errors.Overloaded)
         if isinstance(error, _OF_THE_SERVER):
             lane.rest(error.retry_after, self._retry.total_seconds)
+            _log.debug("%s rests for %.0f s", lane.name, lane.rests_until - time.monotonic())
         if isinstance(error, errors.TransientError) and not isinstance(error, errors.Overloaded):
             lane.looked_at = None  # it may have been started anew, with another model
         if lane not in self._lanes:  # another request has found that out before

@@ -1,7 +1,7 @@
 """How far a run is: each writer says it in a small file, readers add them up."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import orjson
@@ -20,11 +20,22 @@ class Progress(NamedTuple):
         rows: Texts with a vector.
         tokens: What they cost.
         failed: Documents without one.
+        kinds: How many of those failed with each kind of error.
     """
 
     rows: int = 0
     tokens: int = 0
     failed: int = 0
+    kinds: Mapping[str, int] = {}
+
+    def plus(self, other: "Progress") -> "Progress":
+        """Return the sum of both."""
+        kinds = dict(self.kinds)
+        for kind, number in other.kinds.items():
+            kinds[kind] = kinds.get(kind, 0) + number
+        return Progress(
+            self.rows + other.rows, self.tokens + other.tokens, self.failed + other.failed, kinds
+        )
 
 
 class ProgressFile:
@@ -43,8 +54,7 @@ class ProgressFile:
         check_wanted(run)
         self._run = run
         self._path = run.progress(writer)
-        local = files.rename_is_cheap(run.path)
-        self._interval = LOCAL_INTERVAL if local else REMOTE_INTERVAL
+        self._interval = interval(run)
         self._clock = clock
         self.due = clock() + self._interval
 
@@ -59,8 +69,13 @@ class ProgressFile:
         self.due = self._clock() + self._interval
 
 
+def interval(run: Run) -> float:
+    """Return how many seconds lie between two writings, where the run's output is."""
+    return LOCAL_INTERVAL if files.rename_is_cheap(run.path) else REMOTE_INTERVAL
+
+
 def read_progress(run: Run) -> Progress:
-    """Return what all writers of a run have done."""
+    """Return what all writers of a run have done; keys of other versions are passed over."""
     total = Progress()
     for info in files.list_folder(run.staging):
         if not info.path.rpartition("/")[2].startswith("progress-"):
@@ -69,7 +84,8 @@ def read_progress(run: Run) -> Progress:
             one = orjson.loads(files.read_bytes(info.path))
         except OSError:  # committed meanwhile
             continue
-        total = Progress(*(a + b for a, b in zip(total, Progress(**one), strict=True)))
+        known = {key: one[key] for key in Progress._fields if key in one}
+        total = total.plus(Progress(**known))
     return total
 
 

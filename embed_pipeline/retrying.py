@@ -110,6 +110,7 @@ class _Repetition:
             self._faults[type(error).__name__] += 1
             self._failed.append(error)
             self._sent.append(self._last)
+            _log.debug("%s after %.0f ms", _named(error), (time.monotonic() - self._last) * 1000)
             raise
 
     def is_worth_it(self, state: tenacity.RetryCallState) -> bool:
@@ -172,8 +173,19 @@ def _tell(state: tenacity.RetryCallState) -> None:
     """Tell of a wait that somebody who watches would wonder about."""
     error = _error_of(state)
     seconds = state.next_action.sleep if state.next_action else 0.0
-    if state.attempt_number >= TOLD_FROM and seconds:
+    if not seconds or not isinstance(error, errors.EndpointError):
+        return
+    if state.attempt_number < TOLD_FROM:
+        told = "%s; waiting %.1f s before try %d"
+        _log.debug(told, _named(error), seconds, state.attempt_number + 1)
+    else:
         _log.warning("%s; waiting %.0f s before try %d", error, seconds, state.attempt_number + 1)
+
+
+def _named(error: errors.EndpointError) -> str:
+    """Return what an error is, without what the endpoint says: it may repeat texts."""
+    status = f" ({error.status})" if error.status else ""
+    return f"{type(error).__name__}{status}{f' at {error.address}' if error.address else ''}"
 
 
 def _sleep(seconds: float) -> None:

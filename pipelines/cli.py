@@ -22,6 +22,7 @@ from embed_pipeline.pipelines.dataset_commands import (
 )
 from embed_pipeline.pipelines.endpoint_commands import check, embed, fetch, serve
 from embed_pipeline.pipelines.forget_command import forget_command
+from embed_pipeline.pipelines.help_pages import Group
 from embed_pipeline.pipelines.job_commands import plan, refresh, run
 from embed_pipeline.pipelines.schema_command import config_schema
 from embed_pipeline.pipelines.store_commands import adopt_command, log, path
@@ -46,6 +47,19 @@ COMMANDS = (
     forget_command,
 )
 
+SECTIONS = {
+    "Make datasets": ("run", "refresh", "plan", "retry-failures", "config-schema"),
+    "Use them": ("search", "status", "inspect", "report"),
+    "Stores of nightly refreshes": ("path", "log", "adopt", "forget"),
+    "Endpoints": ("embed", "check", "serve", "fetch"),
+}
+EXAMPLES = (
+    'embed-pipeline embed --text "Why is the sky blue?"',
+    "embed-pipeline run configs/local.yaml --limit 100",
+    "embed-pipeline status out",
+    'embed-pipeline search out "blue skies" -k 5',
+)
+
 
 def invoke(argv: Sequence[str]) -> int:
     """Run the command line with these arguments; return its exit code."""
@@ -62,7 +76,12 @@ def invoke(argv: Sequence[str]) -> int:
         return error.exit_code if isinstance(error, EmbedPipelineError) else ExitCode.FAILED
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    sections=SECTIONS,
+    examples=EXAMPLES,
+)
 @click.version_option(__version__, prog_name="embed-pipeline")
 def main() -> None:
     """Turn a corpus into a Parquet dataset of embedding vectors."""

@@ -18,7 +18,14 @@ from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Retry
 from embed_pipeline.errors import RefusedError
 from embed_pipeline.identity import find_digest
-from embed_pipeline.pipelines.arguments import named_endpoint, shortened
+from embed_pipeline.pipelines.arguments import (
+    Folder,
+    check_telling,
+    named_endpoint,
+    shortened,
+    telling_options,
+)
+from embed_pipeline.pipelines.help_pages import Command
 from embed_pipeline.tokens import PLACE, applied
 
 if TYPE_CHECKING:
@@ -26,8 +33,8 @@ if TYPE_CHECKING:
     from embed_pipeline.search import Hit
 
 
-@click.command("search")
-@click.argument("dataset")
+@click.command("search", cls=Command)
+@click.argument("dataset", type=Folder())
 @click.argument("query")
 @click.option(
     "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, help="How many rows."
@@ -113,8 +120,8 @@ def _print_hits(hits: list["Hit"], manifest: "Manifest") -> None:
             console.print(f"        {escape(shortened(text))}", style="dim")
 
 
-@click.command()
-@click.argument("dataset")
+@click.command(cls=Command)
+@click.argument("dataset", type=Folder())
 def status(dataset: str) -> int:
     """Tell how far the runs into a dataset's folder are, and whether it is complete.
 
@@ -124,7 +131,9 @@ def status(dataset: str) -> int:
     Example: embed-pipeline status out/python-docs
     """
     from embed_pipeline import files
+    from embed_pipeline.health import read_health
     from embed_pipeline.manifest import read_manifest
+    from embed_pipeline.pipelines.live_view import standing
     from embed_pipeline.progress import read_progress, running
     from embed_pipeline.staging import MANIFEST
     from embed_pipeline.store import Store, resolved
@@ -142,15 +151,13 @@ def status(dataset: str) -> int:
         click.echo(f"{dataset}: no complete dataset")
     runs = [*running(dataset), *(r for n in store.numbers() for r in running(store.snapshot(n)))]
     for one in runs:
-        done = read_progress(one)
-        click.echo(
-            f"run {one.run_id}: {done.rows:,} texts, {done.tokens:,} tokens, {done.failed:,} failed"
-        )
+        first, *addresses = standing(read_progress(one), read_health(one))
+        click.echo("\n".join([f"run {one.run_id}: {first}", *addresses]))
     return 0 if complete or runs else 1
 
 
-@click.command("inspect")
-@click.argument("dataset")
+@click.command("inspect", cls=Command)
+@click.argument("dataset", type=Folder())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def inspect_command(dataset: str, *, as_json: bool) -> int:
     """Print how a dataset was made and what it holds, and verify all of it.
@@ -165,8 +172,8 @@ def inspect_command(dataset: str, *, as_json: bool) -> int:
     return inspect_dataset(resolved(dataset), Console(highlight=False), as_json=as_json)
 
 
-@click.command("report")
-@click.argument("dataset")
+@click.command("report", cls=Command)
+@click.argument("dataset", type=Folder())
 def report_command(dataset: str) -> None:
     """Draw a dataset's report.html again from what stands beside it, and print its path.
 
@@ -187,8 +194,8 @@ def report_command(dataset: str) -> None:
     click.echo(page)
 
 
-@click.command("retry-failures")
-@click.argument("dataset")
+@click.command("retry-failures", cls=Command)
+@click.argument("dataset", type=Folder())
 @click.option(
     "--url",
     "urls",
@@ -202,18 +209,27 @@ def report_command(dataset: str) -> None:
     metavar="NAME=VARIABLE",
     help="A header of every request, and the environment variable with its value; repeatable.",
 )
-def retry_failures_command(dataset: str, urls: tuple[str, ...], headers: tuple[str, ...]) -> int:
+@telling_options
+def retry_failures_command(
+    dataset: str,
+    urls: tuple[str, ...],
+    headers: tuple[str, ...],
+    *,
+    quiet: bool,
+    verbose: bool,
+) -> int:
     """Embed a dataset's failed documents again, and add to it what succeeds.
 
     Example: embed-pipeline retry-failures out/python-docs
     """
+    check_telling(quiet=quiet, verbose=verbose)
     values = _from_environment(headers)
     logging.getLogger().setLevel(logging.ERROR)  # Beam warns of extras that are not installed
     from embed_pipeline.pipelines.retry_failures import retry_failures
     from embed_pipeline.pipelines.terminal import Terminal
 
     url = list(urls) if len(urls) > 1 else next(iter(urls), None)
-    return retry_failures(dataset, Terminal(), url, values)
+    return retry_failures(dataset, Terminal(quiet=quiet, verbose=verbose), url, values)
 
 
 def _from_environment(headers: Sequence[str]) -> dict[str, str]:

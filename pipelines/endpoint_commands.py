@@ -14,6 +14,7 @@ from embed_pipeline.deep_check import deep_check
 from embed_pipeline.endpoint import AUTO, Retry
 from embed_pipeline.pipelines.arguments import named_endpoint, shortened
 from embed_pipeline.pipelines.deep_check_report import as_object, report
+from embed_pipeline.pipelines.help_pages import Command
 from embed_pipeline.pipelines.pairs import print_pairs
 
 DEFAULT_MODEL = "all-minilm"
@@ -30,7 +31,7 @@ model_option = click.option(
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--text", "texts", multiple=True, required=True, help="What to embed; repeatable.")
 @click.option("--compare", metavar="TEXT", help="Add each text's cosine similarity to this one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer, as JSON.")
@@ -78,7 +79,7 @@ def embed(
     print_pairs(Console(highlight=False), pairs)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -106,7 +107,7 @@ def serve(host: str, port: int, keep_alive: str) -> None:
     serve_embedded(host, port, keep_alive_setting(keep_alive))
 
 
-@click.command()
+@click.command(cls=Command)
 def fetch() -> None:
     """Fetch and verify the weights of the embedded endpoint's model.
 
@@ -118,7 +119,7 @@ def fetch() -> None:
     click.echo(f"the weights are in {found.tensors.parent}")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--deep", is_flag=True, help="Also try whether it keeps what a run relies on.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @model_option

@@ -11,6 +11,9 @@ import orjson
 from rich.console import Console
 from rich.markup import escape
 
+from embed_pipeline.pipelines.arguments import Folder
+from embed_pipeline.pipelines.help_pages import Command
+
 if TYPE_CHECKING:
     from embed_pipeline.forget import Forgotten
 
@@ -18,8 +21,8 @@ SHOWN = 5  # paths that are named, of each kind
 BOM = b"\xef\xbb\xbf"
 
 
-@click.command("forget")
-@click.argument("store")
+@click.command("forget", cls=Command)
+@click.argument("store", type=Folder())
 @click.option(
     "--ids",
     "source",

@@ -10,16 +10,26 @@ from pathlib import Path
 
 import click
 
-from embed_pipeline.pipelines.arguments import Duration
+from embed_pipeline.pipelines.arguments import Duration, check_telling, telling_options
+from embed_pipeline.pipelines.help_pages import Command, refuse_misspelt
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(
+    cls=Command,
+    context_settings={"ignore_unknown_options": True},
+    sections={
+        "What is embedded": ("--set", "--limit", "--fresh"),
+        "What is told": ("--quiet", "--verbose", "--dry-run"),
+    },
+)
 @click.argument("job_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a setting.")
 @click.option("--fresh", is_flag=True, help="Embed everything, whatever earlier runs have left.")
-@click.option("--limit", type=click.IntRange(min=1), help="Embed only the first N documents.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Embed only the first N documents."
+)
 @click.option("--dry-run", is_flag=True, help="Check the job file, then stop.")
-@click.option("--quiet", is_flag=True, help="Tell only the summary.")
+@telling_options
 @click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED, metavar="[BEAM FLAGS]")
 def run(
     job_file: Path,
@@ -30,6 +40,7 @@ def run(
     fresh: bool,
     dry_run: bool,
     quiet: bool,
+    verbose: bool,
 ) -> int:
     """Embed a corpus into a dataset, as a job file says.
 
@@ -37,19 +48,29 @@ def run(
 
     Example: embed-pipeline run configs/local.yaml --set job.output.path=out/trial --limit 100
     """
+    _check(beam_flags, quiet=quiet, verbose=verbose)
     if limit is not None:
         overrides = (*overrides, f"job.corpus.limit={limit}")
     from embed_pipeline.job import load
 
     found = load(job_file, overrides)
-    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of extras that are not installed
     from embed_pipeline.pipelines.launch import run_job
     from embed_pipeline.pipelines.terminal import Terminal
 
-    return run_job(found, beam_flags, Terminal(quiet=quiet), dry_run=dry_run, fresh=fresh)
+    return run_job(
+        found, beam_flags, Terminal(quiet=quiet, verbose=verbose), dry_run=dry_run, fresh=fresh
+    )
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(
+    cls=Command,
+    context_settings={"ignore_unknown_options": True},
+    sections={
+        "What is embedded": ("--set", "--fresh", "--reembed", "--retry-failures"),
+        "When it ends": ("--max-runtime", "--accept-engine-change", "--run-id"),
+        "What is told": ("--quiet", "--verbose", "--summary"),
+    },
+)
 @click.argument("job_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a setting.")
 @click.option(
@@ -72,7 +93,7 @@ def run(
     help="Stop after so long, such as 7h, and keep what is done (exit code 5).",
 )
 @click.option("--summary", type=click.Choice(["json"]), help="Print what was done as JSON.")
-@click.option("--quiet", is_flag=True, help="Tell only the summary.")
+@telling_options
 @click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED, metavar="[BEAM FLAGS]")
 def refresh(
     job_file: Path,
@@ -87,6 +108,7 @@ def refresh(
     accept: bool,
     again: bool,
     quiet: bool,
+    verbose: bool,
 ) -> int:
     """Embed what is new in a corpus into a store, and publish a snapshot of all of it.
 
@@ -94,27 +116,35 @@ def refresh(
 
     Example: embed-pipeline refresh configs/nightly.yaml --max-runtime 7h
     """
+    _check(beam_flags, quiet=quiet, verbose=verbose)
     from embed_pipeline.job import load
 
     found = load(job_file, overrides)
-    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of extras that are not installed
     from embed_pipeline.pipelines.refresh import Wishes, refresh_store
     from embed_pipeline.pipelines.terminal import Terminal
 
     wishes = Wishes(run_id, fresh, reembed, accept, again, max_runtime)
-    done = refresh_store(found, beam_flags, Terminal(quiet=quiet), wishes)
+    done = refresh_store(found, beam_flags, Terminal(quiet=quiet, verbose=verbose), wishes)
     if summary:
         with suppress(BrokenPipeError):  # the scheduler may have gone
             click.echo(done.model_dump_json())
     return done.exit_code
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(
+    cls=Command,
+    context_settings={"ignore_unknown_options": True},
+    sections={
+        "What is measured": ("--set", "--sample", "--seconds"),
+        "What is told": ("--quiet", "--verbose", "--json"),
+    },
+)
 @click.argument("job_file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a setting.")
 @click.option(
     "--sample",
     type=click.IntRange(min=1),
+    metavar="N",
     default=2_000,
     show_default=True,
     help="Documents to look at.",
@@ -122,11 +152,13 @@ def refresh(
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
     default=30.0,
     show_default=True,
     help="How long the endpoint is measured, about.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@telling_options
 @click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED, metavar="[BEAM FLAGS]")
 def plan(
     job_file: Path,
@@ -136,6 +168,8 @@ def plan(
     beam_flags: tuple[str, ...],
     *,
     as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Tell a job's tokens, time and size in advance, and the settings to choose.
 
@@ -143,13 +177,21 @@ def plan(
 
     Example: embed-pipeline plan configs/local.yaml
     """
+    _check(beam_flags, quiet=quiet, verbose=verbose)
     if not math.isfinite(seconds):
         raise click.UsageError("--seconds must be a finite number")
     from embed_pipeline.job import load
 
     found = load(job_file, overrides)
-    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of extras that are not installed
     from embed_pipeline.pipelines.plan import plan_job
     from embed_pipeline.pipelines.terminal import Terminal
 
-    return plan_job(found, beam_flags, Terminal(), sample=sample, seconds=seconds, as_json=as_json)
+    terminal = Terminal(quiet=quiet, verbose=verbose)
+    return plan_job(found, beam_flags, terminal, sample=sample, seconds=seconds, as_json=as_json)
+
+
+def _check(beam_flags: tuple[str, ...], *, quiet: bool, verbose: bool) -> None:
+    """Refuse flags that do not go together, or are misspelt; get ready for Beam."""
+    logging.getLogger().setLevel(logging.ERROR)  # Beam warns of extras that are not installed
+    check_telling(quiet=quiet, verbose=verbose)
+    refuse_misspelt(click.get_current_context().command, beam_flags)

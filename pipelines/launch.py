@@ -36,6 +36,7 @@ from embed_pipeline.pipelines.execution import Attempt, execute
 from embed_pipeline.pipelines.options import (
     DEFAULT_RUNNER,
     beam_options,
+    is_alone,
     new_pipeline,
     runner_name,
     works_here,
@@ -176,7 +177,7 @@ def _run(
         return ExitCode.PUBLISHED
     began = time.monotonic()
     total = None if job.chunks else found.scan.documents  # of pieces, nobody knows the number
-    with terminal.watching(run, total, exact=found.scan.exact):
+    with terminal.watching(run, total, exact=found.scan.exact, alone=is_alone(options)):
         attempt = Attempt(run, reused.rows if reused else 0, found.digest != "")
         execute(pipeline, attempt, say=terminal.say)
     manifest = read_manifest(job.output.path)

@@ -7,6 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     FlinkRunnerOptions,
     PipelineOptions,
     PortableOptions,
@@ -59,6 +60,11 @@ def split_known(flags: Sequence[str]) -> tuple[list[str], list[str]]:
     return ours, [flag for flag in flags if flag not in ours]
 
 
+def known_flags() -> list[str]:
+    """Return every flag of Beam's."""
+    return [f"--{name}" for name in _parser().known()]
+
+
 def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
     """Return an empty pipeline with these options.
 
@@ -103,6 +109,11 @@ def works_here(options: PipelineOptions) -> bool:
     if portable.environment_type:
         return bool(portable.environment_type == LOOPBACK)
     return runner_name(options) == "FlinkRunner" and flink.flink_master in MAGIC_HOST_NAMES
+
+
+def is_alone(options: PipelineOptions) -> bool:
+    """Tell whether no worker process writes its own log on the launcher's standard error."""
+    return bool(options.view_as(DirectOptions).direct_running_mode != "multi_processing")
 
 
 def _short(name: str) -> str:

@@ -99,7 +99,7 @@ def plan_job(
             f"{drawn.refused} of them are no documents or have no text; a run writes the reasons "
             "into failures/"
         )
-    with locate.opened(job.endpoint) as endpoint, _told_well():
+    with terminal.telling_warnings(), locate.opened(job.endpoint) as endpoint, _told_well():
         preflight(endpoint, job.batching, terminal)
         job = job.model_copy(update={"endpoint": endpoint})
         found = _find_out(job, options, drawn, seconds, terminal)

@@ -35,7 +35,13 @@ from embed_pipeline.parts import PartFile
 from embed_pipeline.pipelines import concurrency, embed_corpus, refresh_corpus, refresh_report
 from embed_pipeline.pipelines.execution import Attempt, execute
 from embed_pipeline.pipelines.launch import warn_of_prefixes
-from embed_pipeline.pipelines.options import beam_options, new_pipeline, runner_name, works_here
+from embed_pipeline.pipelines.options import (
+    beam_options,
+    is_alone,
+    new_pipeline,
+    runner_name,
+    works_here,
+)
 from embed_pipeline.pipelines.preflight import loaded_context, preflight, preflight_from_afar
 from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.scan import Scan, infer
@@ -318,7 +324,8 @@ def _run(job: Job, night: _Night, reuse: _Reuse) -> Refresh:
     unfinished.begin(run, job, reembed=wishes.reembed)
     refresh_corpus.build(pipeline, job, way)
     before = sum(reuse.left.rows.values())
-    with terminal.watching(run, found.documents, exact=found.exact):
+    alone = is_alone(options)
+    with terminal.watching(run, found.documents, exact=found.exact, alone=alone):
         attempt = Attempt(run, before, known=True)
         execute(pipeline, attempt, _time_left(wishes, began), terminal.say)
     return store.done(what.run_id, what.number)

@@ -5,8 +5,10 @@ Settings are imported when it is called, since pyarrow comes with them.
 
 import click
 
+from embed_pipeline.pipelines.help_pages import Command
 
-@click.command("config-schema")
+
+@click.command("config-schema", cls=Command)
 def config_schema() -> None:
     """Print the JSON Schema of a job file, for editors and programs.
 

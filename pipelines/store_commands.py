@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from embed_pipeline.pipelines.arguments import Folder
+from embed_pipeline.pipelines.help_pages import Command
 from embed_pipeline.pipelines.plan_report import duration, size
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ COLUMNS = (
 WORDS = {"when", "changes", "model", "notes"}  # aligned to the left
 
 
-@click.command()
-@click.argument("store")
+@click.command(cls=Command)
+@click.argument("store", type=Folder())
 def path(store: str) -> None:
     """Print the folder of a store's current snapshot, for scripts.
 
@@ -59,8 +61,8 @@ def path(store: str) -> None:
     click.echo(found.snapshot(number))
 
 
-@click.command()
-@click.argument("store")
+@click.command(cls=Command)
+@click.argument("store", type=Folder())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a refresh.")
 def log(store: str, *, as_json: bool) -> None:
     """Print what each refresh of a store did, oldest first.
@@ -126,8 +128,8 @@ def changes(entry: "Refresh") -> str:
     return " ".join(f"{sign}{count:,}" for sign, count in counts.items() if count) or "none"
 
 
-@click.command("adopt")
-@click.argument("path")
+@click.command("adopt", cls=Command)
+@click.argument("path", type=Folder())
 def adopt_command(path: str) -> None:
     """Make a dataset that `run` made the first snapshot of a store, in its own folder.
 

@@ -10,6 +10,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.typehints.decorators import no_annotations
 from apache_beam.utils.windowed_value import WindowedValue
 
+from embed_pipeline import heartbeat
 from embed_pipeline.commit import Target
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.failure_parts import FailureWriter
@@ -25,17 +26,22 @@ class WriteRows(beam.DoFn):
     """Write a bundle's rows into part files; wires `parts.RowWriter`.
 
     A bundle that fails has no end: what it has written is made whole as the step is torn down, for
-    a later run. It is not among the parts of this one.
+    a later run. It is not among the parts of this one. From the start of a bundle to its end the
+    process tells how its endpoints are: on most runners the same bundle embeds.
     """
 
     def __init__(self, target: Target) -> None:
         super().__init__()
         self._target = target
         self._writer: RowWriter | None = None
+        self._beats = False
 
     def start_bundle(self) -> None:
         """Start without a file."""
         self._writer = None
+        if not self._beats:
+            heartbeat.start(self._target.run)
+            self._beats = True
 
     @no_annotations
     def process(
@@ -53,10 +59,17 @@ class WriteRows(beam.DoFn):
         writer, self._writer = self._writer, None
         for one in writer.close() if writer else ():
             yield _tagged(one, windowed=True)
+        self._stop_beating()
 
     def teardown(self) -> None:
         """Keep what a bundle that failed has written."""
         _keep(self._writer)
+        self._stop_beating()
+
+    def _stop_beating(self) -> None:
+        if self._beats:
+            self._beats = False
+            heartbeat.stop(self._target.run)
 
 
 def _tagged(one: PartFile | Failed, *, windowed: bool = False) -> Any:

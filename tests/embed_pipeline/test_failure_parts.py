@@ -8,6 +8,7 @@ import pytest
 
 from embed_pipeline.failure_parts import FailureWriter, merged
 from embed_pipeline.parts import PartFile
+from embed_pipeline.progress import Progress, read_progress
 from embed_pipeline.records import Failed
 from embed_pipeline.staging import Run
 from tests.support.rows import RUN_ID
@@ -66,3 +67,11 @@ def test_files_of_failures_become_one(run: Run) -> None:
 
 def test_no_failures_no_file(run: Run) -> None:
     assert list(FailureWriter(run).close()) == []
+
+
+def test_progress_tells_failures_by_kind(run: Run) -> None:
+    failures = FailureWriter(run)
+    for name in ("a", "b"):
+        failures.add(failure(name))
+    failures.close()
+    assert read_progress(run) == Progress(failed=2, kinds={"EmptyText": 2})

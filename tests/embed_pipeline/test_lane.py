@@ -144,3 +144,21 @@ def test_a_success_ends_a_rest(lane: Lane, clock: Clock) -> None:
     assert (lane.faults, lane.rests_until, lane.too_busy) == (0, 0.0, False)
     clock.now += 100.0
     assert lane.rested() == 1.0
+
+
+def test_it_tells_how_it_is(lane: Lane, clock: Clock) -> None:
+    states = [lane.health(gone=False)]
+    lane.requests = 1
+    states.append(lane.health(gone=False))
+    lane.slow_down(clock.now)
+    states.append(lane.health(gone=False))
+    lane.rest(7.0, 300)
+    states += [lane.health(gone=False), lane.health(gone=True)]
+    told = [(one.state, one.at_most, one.rests_s) for one in states]
+    assert told == [
+        ("not asked yet", 4, 0.0),
+        ("well", 4, 0.0),
+        ("slowed", 2, 0.0),
+        ("resting", 2, 7.0),
+        ("gone", 2, 7.0),
+    ]

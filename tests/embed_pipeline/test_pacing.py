@@ -51,3 +51,13 @@ def test_whatever_happens_it_stays_within_its_bounds(most: int, successes: list[
         pace.recover() if success else pace.halve()
         assert 1 <= pace.now <= most
         assert before <= pace.now <= before + 1 if success else pace.now <= max(1, before / 2)
+
+
+def test_it_is_slowed_until_all_of_the_setting_is_used_again() -> None:
+    pace = Pace(2)
+    pace.halve()
+    slowed = []
+    for _ in range(11):
+        slowed.append(pace.is_slowed)
+        pace.recover()
+    assert slowed == [True] * 10 + [False]

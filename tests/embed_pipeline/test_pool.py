@@ -942,3 +942,47 @@ def test_the_vector_of_a_text_that_was_cut_there_can_be_confirmed_as_well(
     found.embed(["b"])
     endpoint.digest = ANOTHER
     assert vector(found.embed(["c"])) == vector_of("c").tolist()
+
+
+# What it tells of them
+
+
+def test_it_tells_how_each_address_is(
+    endpoint: ScriptedEndpoint, dead: str, opened: Opener, threads: ThreadPoolExecutor
+) -> None:
+    endpoint.script = held = Held()
+    found = opened(dead, endpoint, in_flight=2)
+    under_way = threads.submit(found.embed, ["a"])
+    held.wait()
+    health = found.health()
+    held.let_go.set()
+    under_way.result()
+    down, well = health.addresses
+    assert (down.state, down.in_flight, down.faults) == ("resting", 0, {"ConnectionFailed": 1})
+    assert (well.state, well.in_flight, well.faults) == ("well", 1, {})
+    assert (health.waiting, health.retries) == (0, 1)
+    assert found.health().in_flight == 0
+
+
+def test_it_tells_of_an_address_that_was_taken_out(
+    endpoint: ScriptedEndpoint, other: ScriptedEndpoint, opened: Opener
+) -> None:
+    other.digest = ANOTHER
+    found = opened(endpoint, other)
+    for text in ("a", "b", "c"):
+        found.embed([text])
+    assert [one.state for one in found.health().addresses] == ["well", "gone"]
+
+
+def test_it_tells_of_requests_that_wait_for_room(
+    endpoint: ScriptedEndpoint, opened: Opener, threads: ThreadPoolExecutor
+) -> None:
+    endpoint.script = held = Held()
+    found = opened(endpoint, in_flight=1)
+    futures = [threads.submit(found.embed, [text]) for text in ("a", "b", "c")]
+    held.wait()
+    while found.health().waiting < 2:  # until the others have come to it
+        pass
+    assert found.health().in_flight == 1
+    held.let_go.set()
+    assert [len(future.result().answer.vectors) for future in futures] == [1, 1, 1]

@@ -45,3 +45,19 @@ def test_a_writer_nobody_waits_for_stops(tmp_path: Path) -> None:
         file.write(Progress())
     with pytest.raises(InterruptedJobError):
         ProgressFile(run, "two")
+
+
+def test_failures_add_up_by_kind(tmp_path: Path) -> None:
+    run = Run(str(tmp_path), "r1")
+    ProgressFile(run, "one").write(Progress(failed=3, kinds={"EmptyText": 2, "TextTooLong": 1}))
+    ProgressFile(run, "two").write(Progress(failed=1, kinds={"EmptyText": 1}))
+    assert read_progress(run) == Progress(0, 0, 4, {"EmptyText": 3, "TextTooLong": 1})
+
+
+def test_files_of_other_versions_are_read_as_far_as_they_are_known(tmp_path: Path) -> None:
+    run = Run(str(tmp_path), "r1")
+    staging = Path(run.staging)
+    staging.mkdir(parents=True)
+    (staging / "progress-old.json").write_text('{"rows": 3, "tokens": 30, "failed": 1}')
+    (staging / "progress-new.json").write_text('{"rows": 4, "bytes": 7}')
+    assert read_progress(run) == Progress(7, 30, 1)

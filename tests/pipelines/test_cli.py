@@ -1,5 +1,6 @@
 """The command line: its commands, how errors leave it, and both ways in."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,13 @@ Captured = pytest.CaptureFixture[str]
     [
         (["embed"], "Missing option '--text'"),
         (["no-such"], "No such command 'no-such'"),
+        (["rum"], "Did you mean 'run'?"),
+        (["embed", "--txt", "x"], "Did you mean '--text'?"),
+        (["run", "configs/local.yaml", "--limt", "5"], "Did you mean '--limit'?"),
+        (["run", "x.yaml", "--quiet", "--verbose"], "exclude each other"),
+        (["refresh", "x.yaml", "--quiet", "--verbose"], "exclude each other"),
+        (["plan", "x.yaml", "--quiet", "--verbose"], "exclude each other"),
+        (["retry-failures", "x", "--quiet", "--verbose"], "exclude each other"),
         (["run", "no-such.yaml"], "cannot read no-such.yaml"),
         (["embed", "--text", "x", "--url", "nowhere"], "is not an address"),
         (["embed", "--text", "caf\udce9"], "a text is not UTF-8"),
@@ -64,3 +72,46 @@ def test_version(capsys: Captured) -> None:
 def test_help_tells_the_exit_codes(capsys: Captured) -> None:
     assert invoke(["--help"]) == 0
     assert "\n      4  Refused: going on would damage or mix datasets" in capsys.readouterr().out
+
+
+BASH = """
+eval "$(_EMBED_PIPELINE_COMPLETE=bash_source embed-pipeline)"
+compopt() { echo "compopt -o $2"; }
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+_embed_pipeline_completion embed-pipeline
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the installed command."""
+    folder = tmp_path_factory.mktemp("bin")
+    command = folder / "embed-pipeline"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m embed_pipeline "$@"\n')
+    command.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["re"], ["refresh", "report", "retry-failures"]),
+        (["run", "--l"], ["--limit"]),
+        (["refresh", "--summary", ""], ["json"]),
+        (["run", "con"], ["compopt -o default", ""]),
+        (["search", "con"], ["compopt -o dirnames", ""]),
+    ],
+)
+def test_bash_completes_commands_flags_files_and_folders(
+    commands: Path, words: list[str], completed: list[str]
+) -> None:
+    done = subprocess.run(
+        ["bash", "-c", BASH, "bash", "embed-pipeline", *words],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{commands}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == completed

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from embed_pipeline import files
+from embed_pipeline.health import Address, Health, tell
 from embed_pipeline.pipelines.cli import invoke
 from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.staging import Run
@@ -206,3 +207,20 @@ def test_a_report_on_an_object_store_is_drawn_there(capsys: Captured, s3: str) -
 def test_there_is_no_report_of_a_folder_without_a_dataset(capsys: Captured, tmp_path: Path) -> None:
     assert invoke(["report", str(tmp_path)]) == 1
     assert "holds no complete dataset" in capsys.readouterr().err
+
+
+def test_status_tells_of_failures_by_kind_and_the_endpoint(
+    capsys: Captured, tmp_path: Path
+) -> None:
+    run = Run(str(tmp_path), RUN_ID)
+    ProgressFile(run, "w").write(Progress(5, 50, 2, {"EmptyText": 2}))
+    address = Address("http://a:1", "resting", 7.0, 1, 2, 9, {"Overloaded": 3})
+    tell(run, "process", Health((address,), 1, 3), 0.5)
+    assert invoke(["status", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        (
+            f"run {RUN_ID}: 5 texts, 50 tokens, 2 failed (2 EmptyText), 1 request in flight, "
+            "1 waiting, 3 repeated"
+        ),
+        "  http://a:1 resting 7 s, 1 of 2 in flight, 9 requests: 3 Overloaded",
+    ]

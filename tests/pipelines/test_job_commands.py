@@ -98,3 +98,25 @@ def test_a_plan_is_printed_as_one_object(arguments: list[str], capsys: Captured)
 def test_a_plan_takes_a_finite_time(arguments: list[str], capsys: Captured, seconds: str) -> None:
     assert invoke(["plan", *arguments, "--seconds", seconds]) == 2
     assert "--seconds" in capsys.readouterr().err
+
+
+def test_verbose_tells_of_requests_and_repetitions_without_texts(
+    arguments: list[str], endpoint: ScriptedEndpoint, capsys: Captured
+) -> None:
+    fails = [error(503, "busy with text 7", **{"retry-after": "0"})]
+    endpoint.script = lambda texts: fails.pop() if fails and texts == ["text 7"] else None
+    assert invoke(["run", *arguments, "--verbose"]) == 0
+    said = capsys.readouterr().err
+    assert f"POST {endpoint.url}/api/embed: 1 texts, 6 characters, 4 tokens in " in said
+    assert f"Overloaded (503) at {endpoint.url} after " in said
+    assert f"Overloaded (503) at {endpoint.url}; waiting " in said
+    assert f"{endpoint.url} gets 1 requests at once at most now" in said
+    assert f"{endpoint.url} rests for " in said
+    assert "text 7" not in said
+
+
+def test_a_run_tells_nothing_of_single_requests_by_itself(
+    arguments: list[str], capsys: Captured
+) -> None:
+    assert invoke(["run", *arguments]) == 0
+    assert "/api/embed" not in capsys.readouterr().err

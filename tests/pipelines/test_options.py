@@ -8,6 +8,7 @@ from apache_beam.options.pipeline_options import DirectOptions, GoogleCloudOptio
 from embed_pipeline.errors import ConfigError
 from embed_pipeline.pipelines.options import (
     beam_options,
+    is_alone,
     new_pipeline,
     runner_name,
     works_here,
@@ -100,3 +101,9 @@ def test_options_that_do_not_go_together_are_an_error_of_ours() -> None:
 def test_dataflow_without_its_packages_says_what_to_install() -> None:
     with pytest.raises(ConfigError, match=r"pip install 'embed_pipeline\[gcp\]'"):
         new_pipeline(beam_options({"runner": "DataflowRunner"}, []))
+
+
+def test_worker_processes_write_on_the_launcher_s_terminal() -> None:
+    assert is_alone(beam_options({}, ()))
+    assert is_alone(beam_options({"direct_running_mode": "multi_threading"}, ()))
+    assert not is_alone(beam_options({"direct_running_mode": "multi_processing"}, ()))

@@ -1,62 +1,25 @@
-"""What a job tells: rates, remaining time, and the summary."""
+"""Where a job tells of itself: terminals of several kinds, and what is none."""
 
-import io
 import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from embed_pipeline.manifest import Counts, DataFile, Manifest
-from embed_pipeline.pipelines.terminal import Rates, Terminal
+from embed_pipeline.health import Address, Health, tell
+from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.staging import Run
-from tests.support.rows import RUN_ID, made_by
+from tests.support.pty import Pty, pseudo_terminal
+from tests.support.scripted import ScriptedEndpoint, embedded
 
-
-def rates(*readings: tuple[float, Progress], total: int | None = None, exact: bool = True) -> Rates:
-    times = iter([0.0, *(time for time, _ in readings), *[readings[-1][0]] * 9])
-    found = Rates(total, exact=exact, clock=lambda: next(times))
-    for _, progress in readings:
-        found.update(progress)
-    return found
-
-
-def test_a_line_tells_rates_and_what_is_left() -> None:
-    found = rates((10.0, Progress(100, 2_000, 1)), (20.0, Progress(400, 8_000, 1)), total=1_001)
-    assert found.line() == (
-        "401 of 1,001 texts, 20 texts/s (20 overall), 400 tokens/s, 1 failed, ready in 0:30"
-    )
-
-
-def test_the_recent_rate_forgets_a_slow_start() -> None:
-    found = rates(
-        (60.0, Progress(0, 0, 0)), (70.0, Progress(100, 100, 0)), (80.0, Progress(200, 200, 0))
-    )
-    assert found.line().startswith("200 texts, 10 texts/s (2 overall)")
-
-
-def test_an_estimate_is_called_one() -> None:
-    found = rates((10.0, Progress(100, 0, 0)), total=3_700, exact=False)
-    assert found.line() == (
-        "100 of about 3,700 texts, 10 texts/s (10 overall), 0 tokens/s, 0 failed, "
-        "ready in about 6:00"
-    )
-
-
-def test_an_unknown_total_gives_no_time() -> None:
-    assert "ready" not in rates((10.0, Progress(100, 0, 0))).line()
-
-
-def test_progress_files_that_vanish_at_the_commit_do_not_count() -> None:
-    found = rates((10.0, Progress(100, 0, 0)), (11.0, Progress(0, 0, 0)))
-    assert found.line().startswith("100 texts")
-
-
-def test_the_bar_shows_the_line() -> None:
-    out = io.StringIO()
-    Console(file=out, width=120).print(rates((10.0, Progress(50, 0, 0)), total=100).table())
-    assert "50 of 100 texts" in out.getvalue()
+ROOT = Path(__file__).parent.parent.parent
+COLOR = "\x1b[33m"
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -90,64 +53,139 @@ def test_warnings_of_our_modules_are_told_once_until_the_block_ends(
     assert [record.getMessage() for record in caplog.records] == ["nor this"]
 
 
-def manifest(**counts: object) -> Manifest:
-    """Return the manifest of a dataset of ten rows."""
-    found = {
-        "documents": 10,
-        "rows": 10,
-        "failed": 0,
-        "duplicates_dropped": 0,
-        "tokens": 1_234,
-        "rows_by_token_count_source": {"server": 1, "verified": 9},
-        "rows_by_truncated": {"false": 10},
-        "failed_by_blame_and_kind": {},
-        **counts,
-    }
-    return Manifest(
-        run_id=RUN_ID,
-        started="2026-01-01T00:00:00.000+00:00",
-        finished="2026-01-01T00:00:02.000+00:00",
-        provenance=made_by(),
-        job={},
-        columns={"id": "string"},
-        counts=Counts.model_validate(found),
-        recount={"verified": {"asked": 9, "agreed": 8}},
-        data=[DataFile(path="data/part-00000.parquet", rows=10, bytes=2_000_000, sha256="")],
-        failures=[],
-    )
-
-
-def summary(capsys: pytest.CaptureFixture[str], found: Manifest) -> dict[str, str]:
-    Terminal().summarize("out", found, 2.0)
-    lines = capsys.readouterr().err.splitlines()
-    return {line[:11].strip(): line[11:] for line in lines if line[:11].strip()}
-
-
-def test_the_summary_tells_how_far_token_counts_are_known(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    Terminal().summarize("out", manifest(), 2.0)
-    said = capsys.readouterr().err
-    assert "1,234 (1 rows server, 9 rows verified)" in said
-    assert "asked again alone: 8 of 9 verified ones agree with the endpoint's" in said
-
-
-def test_the_summary_tells_how_many_rows_were_cut(capsys: pytest.CaptureFixture[str]) -> None:
-    some = manifest(rows_by_truncated={"false": 6, "true": 4})
-    unknown = manifest(rows_by_truncated={"null": 10})
-    assert summary(capsys, some)["truncated"] == "4 rows (the model reads 256 tokens)"
-    assert summary(capsys, unknown)["truncated"] == (
-        "0 rows; of 10 it is not known (the model reads 256 tokens)"
-    )
-
-
-def test_the_summary_tells_documents_from_pieces(capsys: pytest.CaptureFixture[str]) -> None:
-    assert summary(capsys, manifest())["documents"] == "10"
-    assert summary(capsys, manifest(chunked_documents=3))["documents"] == "3, split into 10 pieces"
-
-
 def test_watching_ends_with_its_block(tmp_path: Path) -> None:
     run = Run(str(tmp_path), "r")
     ProgressFile(run, "w").write(Progress(1, 1, 0))
     with Terminal().watching(run, 1, exact=True):
         pass
+
+
+# On a terminal
+
+
+@pytest.fixture
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+@pytest.fixture
+def watched(
+    plain_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Pty]:
+    """Return a function that watches a run on a terminal, with a warning meanwhile."""
+
+    def watch(columns: int = 80, *, alone: bool = True, **variables: str) -> Pty:
+        for name, value in {"COLUMNS": str(columns), "LINES": "24", **variables}.items():
+            monkeypatch.setenv(name, value)
+        run = Run(str(tmp_path), "r")
+        ProgressFile(run, "w").write(Progress(40, 900, 2, {"EmptyText": 2}))
+        address = Address("http://127.0.0.1:11434", "resting", 3.0, 1, 2, 9, {"Overloaded": 1})
+        tell(run, "here", Health((address,), 1, 0), 60.0)
+        with pseudo_terminal(columns) as pty, os.fdopen(os.dup(pty.descriptor), "w") as stream:
+            monkeypatch.setattr(sys, "stderr", stream)
+            terminal = Terminal()
+            terminal.say("before")
+            with terminal.watching(run, 100, exact=True, alone=alone):
+                if alone and variables.get("TERM") != "dumb":
+                    pty.wait_for("Overloaded")
+                terminal.warn("meanwhile")
+            terminal.say("after")
+            stream.flush()
+            monkeypatch.undo()
+        return pty
+
+    return watch
+
+
+def test_the_view_leaves_nothing_behind_but_what_was_told_meanwhile(
+    watched: Callable[..., Pty],
+) -> None:
+    pty = watched()
+    assert "http://127.0.0.1:11434" in pty.written
+    assert "2 failed (2 EmptyText)" in pty.written
+    assert pty.screen.text == "before\nwarning: meanwhile\nafter"
+    assert not pty.screen.cursor_is_hidden
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 160])
+def test_the_view_leaves_nothing_behind_whatever_the_width(
+    watched: Callable[..., Pty], columns: int
+) -> None:
+    assert watched(columns).screen.text == "before\nwarning: meanwhile\nafter"
+
+
+def test_colors_are_left_out_where_nobody_wants_them(watched: Callable[..., Pty]) -> None:
+    assert COLOR in watched().written
+    assert COLOR not in watched(NO_COLOR="1").written
+
+
+def test_a_terminal_that_cannot_redraw_gets_plain_text(watched: Callable[..., Pty]) -> None:
+    written = watched(TERM="dumb").written
+    assert written == "before\r\nwarning: meanwhile\r\nafter\r\n"
+
+
+def test_a_terminal_that_others_write_on_gets_no_view(watched: Callable[..., Pty]) -> None:
+    assert "in flight" not in watched(alone=False).written
+
+
+def test_a_file_gets_no_view_though_it_is_to_have_colors(
+    plain_environment: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with (tmp_path / "log").open("w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with Terminal().watching(Run(str(tmp_path), "r"), 1, exact=True):
+            pass
+        monkeypatch.undo()
+    assert (tmp_path / "log").read_text() == ""
+
+
+def test_a_run_shows_how_its_endpoint_is_while_no_request_is_answered(
+    tmp_path: Path, endpoint: ScriptedEndpoint, plain_environment: None
+) -> None:
+    answered = threading.Event()
+
+    def in_the_end(texts: list[str]) -> Callable[[socket.socket], object] | None:
+        if "apples" not in texts:
+            return None
+        body = embedded(texts).body
+        head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+
+        def send(connection: socket.socket) -> None:
+            answered.wait(60)
+            connection.sendall(head.encode() + body)
+
+        return send
+
+    endpoint.script = in_the_end
+    (tmp_path / "c.jsonl").write_text('{"id": "a", "text": "apples"}\n{"id": "b", "text": ""}\n')
+    job = [
+        str(ROOT / "configs/local.yaml"),
+        f"--set=job.corpus.files={tmp_path / 'c.jsonl'}",
+        f"--set=job.output.path={tmp_path / 'out'}",
+        f"--set=job.endpoint.url={endpoint.url}",
+    ]
+    with pseudo_terminal(100) as pty:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "embed_pipeline", "run", *job],
+            stdin=pty.descriptor,
+            stdout=pty.descriptor,
+            stderr=pty.descriptor,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        try:
+            pty.wait_for("1 of 2 in flight")
+            answered.set()
+            assert process.wait(60) == 3
+        finally:
+            answered.set()
+            process.kill()
+            process.wait()
+    left = pty.screen
+    assert "in flight" not in left.text
+    assert "exit code  3: published" in left.text
+    assert not left.cursor_is_hidden

@@ -1,5 +1,6 @@
 """The writers of a bundle: what a bundle that fails has written is whole all the same."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +48,25 @@ def test_the_failures_of_a_bundle_that_fails_are_kept(target: Target) -> None:
     with pytest.raises(Exception, match="the bundle fails"):
         run_failing([failed], beam.ParDo(WriteFailures(target)))
     assert [part.rows for part in resume.left(target.run).failures] == [1]
+
+
+def beating() -> int:
+    """Count the threads that tell of the endpoints."""
+    return sum(thread.name == "heartbeat" for thread in threading.enumerate())
+
+
+def test_a_bundle_tells_of_the_endpoints_from_its_start_to_its_end(target: Target) -> None:
+    def check(element: object) -> object:
+        assert beating() == 1
+        return element
+
+    with TestPipeline("FnApiRunner") as p:
+        rows = p | beam.Create([row("a")], reshuffle=False) | beam.Map(check)
+        _ = rows | beam.ParDo(WriteRows(target), made_by())
+    assert beating() == 0
+
+
+def test_a_bundle_that_fails_tells_no_longer(target: Target) -> None:
+    with pytest.raises(Exception, match="the bundle fails"):
+        run_failing([row("a")], beam.ParDo(WriteRows(target), made_by()))
+    assert beating() == 0
