@@ -1,6 +1,5 @@
 """The rows with the lowest ranks: a uniform sample that is the same in every run, however split."""
 
-import heapq
 import threading
 import zlib
 from collections.abc import Callable, Iterable
@@ -97,4 +96,4 @@ class Lowest(Generic[R]):
 
 def lowest(rows: Iterable[R], count: int, key: Callable[[R], Any]) -> list[R]:
     """Return the `count` lowest rows, in their order."""
-    return heapq.nsmallest(count, rows, key=key)
+    return sorted(rows, key=key)[:count]  # half of them or more: faster than with a heap

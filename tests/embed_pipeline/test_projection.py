@@ -16,7 +16,7 @@ def normal(rows: int, dimension: int, seed: int = 0) -> NDArray[np.float32]:
     return made.astype(np.float32)
 
 
-@pytest.mark.parametrize(("rows", "dimension"), [(50, 8), (8, 50), (3, 3), (2_000, 16)])
+@pytest.mark.parametrize(("rows", "dimension"), [(50, 8), (8, 50), (3, 3), (2_000, 16), (500, 200)])
 def test_it_is_the_principal_components(rows: int, dimension: int) -> None:
     vectors = normal(rows, dimension)
     plane = project(vectors)

@@ -32,6 +32,7 @@ from tests.support.scripted import (
 )
 
 ROOT = Path(__file__).parents[2]
+PLAIN = ("README.md", "manifest.json", "metrics.prom", "report.html", "report.json")
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 DOCUMENTS: list[dict[str, Any]] = [
     {"id": "a", "text": "one", "n": 1},
@@ -1423,6 +1424,5 @@ def named(nights: Nights) -> set[str]:
         manifest = read_manifest(folder)
         lists = (manifest.data, manifest.index, manifest.changes, manifest.failures)
         found |= {files.join(folder, one.path) for parts in lists for one in parts}
-        beside = ("manifest.json", "metrics.prom", "README.md")
-        found |= {files.join(folder, name) for name in beside}
+        found |= {files.join(folder, name) for name in PLAIN}
     return found

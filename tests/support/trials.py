@@ -154,7 +154,8 @@ def orphans(store: Tree) -> list[str]:
         folder, _, last = name.rpartition("/")
         if last == "manifest.json" and folder.startswith("snapshots/"):
             manifest = json.loads(store[name])
-            listed |= {name, f"{folder}/metrics.prom", f"{folder}/README.md"}
+            more = ("metrics.prom", "README.md", "report.json", "report.html")
+            listed |= {name, *(f"{folder}/{one}" for one in more)}
             for what in ("data", "failures", "index", "changes"):
                 listed |= {f"{folder}/{one['path']}" for one in manifest[what]}
     return [name for name in store if name not in listed and not _ENTRY.fullmatch(name)]
