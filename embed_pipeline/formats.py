@@ -50,8 +50,8 @@ def detect(path: str, declared: Format | None = None) -> tuple[Format, str | Non
     if not found:
         raise ConfigError(
             f"{path}: its extension says nothing about its format; set corpus.format to jsonl, "
-            f"csv, tsv, parquet or text, or name files of these only ({' '.join(_FORMATS)}, "
-            "and with .gz or .zst)"
+            "csv, tsv, parquet or text, or name files of these only, by patterns such as "
+            f"'notes/**/*.md' ({' '.join(_FORMATS)}, and with .gz or .zst)"
         )
     if found == "parquet" and compression:
         raise ConfigError(f"{path}: Parquet is compressed inside; decompress the file as a whole")

@@ -17,6 +17,14 @@ from embed_pipeline.retention import Retention
 from embed_pipeline.settings import Settings, explain
 from embed_pipeline.tokens import Tokens
 
+# The job of a folder, where there is no job file; configs/folder.yaml is the same, with comments.
+# `embedded` and not `auto`, so that what was run can be refreshed.
+_FOLDER = """
+job:
+  endpoint: {url: embedded, model: all-minilm}
+  tokens: {on_too_long: chunk}
+"""
+
 
 class Job(Settings):
     """Say what is embedded, by whom, how, and where the dataset goes."""
@@ -97,18 +105,19 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> JobFile:
+def load(path: str | Path | None, overrides: Sequence[str] = ()) -> JobFile:
     """Read a job file.
 
     Args:
-        path: The YAML file.
+        path: The YAML file; None for the job of a folder, whose files and output `overrides` name.
         overrides: Of the form `job.endpoint.model=x`; the value is YAML, the path must exist.
 
     Raises:
         ConfigError: The file cannot be read, or is no job; it names every wrong key and value.
     """
     try:
-        found = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 (it is safe)
+        text = _FOLDER if path is None else Path(path).read_text(encoding="utf-8")
+        found = yaml.load(text, _Loader)  # noqa: S506 (it is safe)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -122,7 +131,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> JobFile:
     try:
         return JobFile.model_validate(found)
     except ValidationError as error:
-        raise explain(error, JobFile, str(path)) from error
+        raise explain(error, JobFile, str(path or "--files, --output, --set")) from error
 
 
 def _override(found: dict[str, Any], override: str) -> None:

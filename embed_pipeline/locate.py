@@ -49,8 +49,11 @@ def opened(endpoint: Endpoint) -> Iterator[Endpoint]:
         return
     if not is_embedded(endpoint.model):
         raise errors.ConfigError(_nobody_has(endpoint))
-    from embed_pipeline.embedded.process import start_embedded  # noqa: PLC0415 (an extra)
+    from embed_pipeline.embedded import weights  # noqa: PLC0415 (an extra)
+    from embed_pipeline.embedded.process import start_embedded  # noqa: PLC0415
 
+    if weights.locate() is None:  # which nobody waits for without a word
+        _log.warning("fetching the embedded endpoint's model (90 MB), this once")
     with start_embedded() as process:
         yield endpoint.model_copy(update={"url": process.url})
 

@@ -6,11 +6,11 @@ Beam takes two seconds to import, so it is imported when a command needs it.
 import logging
 import math
 from contextlib import suppress
-from pathlib import Path
 
 import click
 
 from embed_pipeline.pipelines.arguments import Duration, check_telling, telling_options
+from embed_pipeline.pipelines.asked_job import asked_job, files_and_output
 from embed_pipeline.pipelines.help_pages import Command, refuse_misspelt
 
 
@@ -18,11 +18,12 @@ from embed_pipeline.pipelines.help_pages import Command, refuse_misspelt
     cls=Command,
     context_settings={"ignore_unknown_options": True},
     sections={
-        "What is embedded": ("--set", "--limit", "--fresh"),
+        "What is embedded": ("--files", "--output", "--set", "--limit", "--fresh"),
         "What is told": ("--quiet", "--verbose", "--dry-run"),
     },
 )
-@click.argument("job_file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("job_file", type=click.Path(), required=False)
+@files_and_output
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a setting.")
 @click.option("--fresh", is_flag=True, help="Embed everything, whatever earlier runs have left.")
 @click.option(
@@ -32,11 +33,13 @@ from embed_pipeline.pipelines.help_pages import Command, refuse_misspelt
 @telling_options
 @click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED, metavar="[BEAM FLAGS]")
 def run(
-    job_file: Path,
+    job_file: str | None,
+    files: tuple[str, ...],
+    output: str | None,
     overrides: tuple[str, ...],
-    limit: int | None,
     beam_flags: tuple[str, ...],
     *,
+    limit: int | None,
     fresh: bool,
     dry_run: bool,
     quiet: bool,
@@ -44,16 +47,16 @@ def run(
 ) -> int:
     """Embed a corpus into a dataset, as a job file says.
 
-    Flags that are not listed here are Beam's own.
+    Without one, --files and --output say what is embedded and where to, as configs/folder.yaml
+    does: by the embedded endpoint's all-minilm, long documents split. Flags that are not listed
+    here are Beam's own.
 
-    Example: embed-pipeline run configs/local.yaml --set job.output.path=out/trial --limit 100
+    Example: embed-pipeline run --files notes --output out/notes
     """
     _check(beam_flags, quiet=quiet, verbose=verbose)
     if limit is not None:
         overrides = (*overrides, f"job.corpus.limit={limit}")
-    from embed_pipeline.job import load
-
-    found = load(job_file, overrides)
+    found, beam_flags = asked_job(job_file, files, output, overrides, beam_flags)
     from embed_pipeline.pipelines.launch import run_job
     from embed_pipeline.pipelines.terminal import Terminal
 
@@ -66,12 +69,16 @@ def run(
     cls=Command,
     context_settings={"ignore_unknown_options": True},
     sections={
-        "What is embedded": ("--set", "--fresh", "--reembed", "--retry-failures"),
+        "What is embedded": (
+            *("--files", "--output", "--set"),
+            *("--fresh", "--reembed", "--retry-failures"),
+        ),
         "When it ends": ("--max-runtime", "--accept-engine-change", "--run-id"),
         "What is told": ("--quiet", "--verbose", "--summary"),
     },
 )
-@click.argument("job_file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("job_file", type=click.Path(), required=False)
+@files_and_output
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a setting.")
 @click.option(
     "--run-id", default="", metavar="NAME", help="What it is called; again, it does nothing."
@@ -96,7 +103,9 @@ def run(
 @telling_options
 @click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED, metavar="[BEAM FLAGS]")
 def refresh(
-    job_file: Path,
+    job_file: str | None,
+    files: tuple[str, ...],
+    output: str | None,
     overrides: tuple[str, ...],
     beam_flags: tuple[str, ...],
     *,
@@ -117,9 +126,7 @@ def refresh(
     Example: embed-pipeline refresh configs/nightly.yaml --max-runtime 7h
     """
     _check(beam_flags, quiet=quiet, verbose=verbose)
-    from embed_pipeline.job import load
-
-    found = load(job_file, overrides)
+    found, beam_flags = asked_job(job_file, files, output, overrides, beam_flags)
     from embed_pipeline.pipelines.refresh import Wishes, refresh_store
     from embed_pipeline.pipelines.terminal import Terminal
 
@@ -135,11 +142,12 @@ def refresh(
     cls=Command,
     context_settings={"ignore_unknown_options": True},
     sections={
-        "What is measured": ("--set", "--sample", "--seconds"),
+        "What is measured": ("--files", "--output", "--set", "--sample", "--seconds"),
         "What is told": ("--quiet", "--verbose", "--json"),
     },
 )
-@click.argument("job_file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("job_file", type=click.Path(), required=False)
+@files_and_output
 @click.option("--set", "overrides", multiple=True, metavar="PATH=VALUE", help="Change a setting.")
 @click.option(
     "--sample",
@@ -161,12 +169,14 @@ def refresh(
 @telling_options
 @click.argument("beam_flags", nargs=-1, type=click.UNPROCESSED, metavar="[BEAM FLAGS]")
 def plan(
-    job_file: Path,
+    job_file: str | None,
+    files: tuple[str, ...],
+    output: str | None,
     overrides: tuple[str, ...],
-    sample: int,
-    seconds: float,
     beam_flags: tuple[str, ...],
     *,
+    sample: int,
+    seconds: float,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -180,9 +190,7 @@ def plan(
     _check(beam_flags, quiet=quiet, verbose=verbose)
     if not math.isfinite(seconds):
         raise click.UsageError("--seconds must be a finite number")
-    from embed_pipeline.job import load
-
-    found = load(job_file, overrides)
+    found, beam_flags = asked_job(job_file, files, output, overrides, beam_flags)
     from embed_pipeline.pipelines.plan import plan_job
     from embed_pipeline.pipelines.terminal import Terminal
 

@@ -19,7 +19,7 @@ def _unchanged(store: Store, told: Refresh) -> list[tuple[str, str]]:
     return [
         ("snapshot", f"{store.snapshot(told.snapshot)}, as before: nothing has changed"),
         ("rows", f"{told.rows:,}"),
-        ("failed", f"{told.failed:,}"),
+        ("failed", _failed(store, told)),
         *_forgotten(told),
         ("time", f"{told.seconds:,.1f} s"),
     ]
@@ -34,13 +34,19 @@ def _published(store: Store, told: Refresh) -> list[tuple[str, str]]:
         ("snapshot", store.snapshot(told.snapshot)),
         ("rows", f"{told.rows:,}: {told.embedded:,} embedded, {told.reused:,} reused"),
         ("changes", changes),
-        ("failed", f"{told.failed:,}"),
+        ("failed", _failed(store, told)),
         *_forgotten(told),
         ("tokens", f"{told.tokens:,}"),
         ("added", f"{told.bytes_added / 1e6:,.1f} MB on disk"),
         ("model", f"{told.model} {told.digest[:12]}"),
         ("time", f"{told.seconds:,.1f} s, {told.server_seconds:,.1f} s of them at the endpoint"),
     ]
+
+
+def _failed(store: Store, told: Refresh) -> str:
+    """Tell how many texts have no vector, and where it stands why."""
+    where = f", listed in {store.snapshot(told.snapshot)}/failures" if told.failed else ""
+    return f"{told.failed:,}{where}"
 
 
 def _forgotten(told: Refresh) -> list[tuple[str, str]]:

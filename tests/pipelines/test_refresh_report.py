@@ -34,7 +34,7 @@ def test_a_snapshot_is_told_with_what_is_new_in_it() -> None:
         ("snapshot", "out/store/snapshots/000012"),
         ("rows", "12,345: 45 embedded, 12,300 reused"),
         ("changes", "30 inserted, 15 updated, 7 with other attributes, 2 deleted"),
-        ("failed", "3"),
+        ("failed", "3, listed in out/store/snapshots/000012/failures"),
         ("tokens", "6,789"),
         ("added", "1.3 MB on disk"),
         ("model", "all-minilm d1d1d1d1d1d1"),
@@ -47,7 +47,7 @@ def test_a_night_without_changes_is_told_as_one() -> None:
     assert pairs(STORE, same) == [
         ("snapshot", "out/store/snapshots/000011, as before: nothing has changed"),
         ("rows", "12,345"),
-        ("failed", "3"),
+        ("failed", "3, listed in out/store/snapshots/000011/failures"),
         ("time", "9.0 s"),
     ]
 
@@ -58,6 +58,10 @@ def test_documents_that_were_left_out_are_told() -> None:
         found = TOLD.model_copy(update={"forgotten": 1_000, "published": published})
         assert told in pairs(STORE, found)
     assert told not in pairs(STORE, TOLD)
+
+
+def test_where_nothing_failed_no_list_is_named() -> None:
+    assert ("failed", "0") in pairs(STORE, TOLD.model_copy(update={"failed": 0}))
 
 
 def test_every_note_is_told() -> None:
