@@ -12,10 +12,14 @@ LOWEST_VENV ?= .venv-lowest-beam
 LOWEST_SETUP = $(LOWEST_VENV)/.set-up
 BEAM = $(shell sed -n 's/^apache-beam==\([0-9.]*\).*/\1/p' requirements.lock)
 LOWEST_BEAM = $(shell sed -n 's/.*"apache-beam>=\([0-9.]*\),.*/\1/p' setup.py)
+READERS_VENV ?= .venv-readers
+READERS_SETUP = $(READERS_VENV)/.set-up
+SPARK3_VENV ?= .venv-spark3
+SPARK3_SETUP = $(SPARK3_VENV)/.set-up
 PRISM = .engines/bin/prism
 FLINK = .engines/flink/.fetched
 
-.PHONY: setup demo test check bench soak live engines browser airflow beams dataflow reference flex-template lock build
+.PHONY: setup demo test check bench soak live engines browser airflow beams dataflow readers reference flex-template lock build
 
 setup: $(SETUP)
 
@@ -103,12 +107,32 @@ $(BOOT): requirements.lock
 reference: setup  ## the tables of docs/configuration.md and docs/errors.md, and configs/job.schema.json, from the code
 	$(BIN)/python -m tests.reference
 
+readers:  ## a dataset opens in other programs, and the recipes of docs/recipes run; Spark needs Java
+	$(MAKE) -j 2 $(READERS_SETUP) $(SPARK3_SETUP)
+	SPARK3_PYTHON=$(abspath $(SPARK3_VENV))/bin/python $(READERS_VENV)/bin/python -m pytest tests/readers --readers
+
+# It has the packages of .venv by a path file, as that of Dataflow has.
+$(READERS_SETUP): tests/readers/requirements.txt | setup
+	$(PYTHON) -m venv $(READERS_VENV)
+	$(READERS_VENV)/bin/python -c 'import sys, sysconfig; print(sys.argv[1], file=open(sysconfig.get_path("purelib") + "/lock.pth", "w"))' \
+	    $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+	$(READERS_VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	touch $@
+
+# Two versions of Spark cannot share an environment.
+$(SPARK3_SETUP): tests/readers/spark3.txt
+	$(PYTHON) -m venv $(SPARK3_VENV)
+	$(SPARK3_VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	touch $@
+
 flex-template: setup  ## deploy/dataflow/metadata.json, from the settings
 	$(BIN)/python -m embed_pipeline.pipelines.flex_template > deploy/dataflow/metadata.json
 
 build: setup  ## the sdist and the wheel
 	$(BIN)/python -m build --no-isolation
 
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 lock: setup  ## pin every dependency anew (needs uv)
-	uv pip compile --quiet setup.py --extra dev --universal --python-version 3.11 \
-	    --generate-hashes --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
+	$(COMPILE) setup.py --extra dev --output-file requirements.lock
+	$(COMPILE) tests/readers/requirements.in --constraint requirements.lock --output-file tests/readers/requirements.txt
+	$(COMPILE) tests/readers/spark3.in --output-file tests/readers/spark3.txt

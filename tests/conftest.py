@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engines", action="store_true", help="also run Prism and Flink")
     parser.addoption("--browser", action="store_true", help="also open the report in Chromium")
     parser.addoption("--dataflow", action="store_true", help="also test what Dataflow does")
+    parser.addoption("--readers", action="store_true", help="also open datasets in other programs")
 
 
 NOT_ASKED_FOR = {
@@ -27,6 +28,7 @@ NOT_ASKED_FOR = {
     "engines": "starts Prism and Flink: run `make engines`",
     "browser": "opens pages in Chromium: run `make browser`",
     "dataflow": "needs apache-beam[gcp] and Go: run `make dataflow`",
+    "readers": "needs the readers' packages: run `make readers`",
 }
 
 

@@ -101,6 +101,7 @@ class ScriptedEndpoint:
         vocabulary: The pieces of a WordPiece tokenizer that `/api/show` tells; None: no such path.
         counts: What it counts for a text.
         tells_count: Whether its answers say what it counted.
+        dimension: Values in a vector where a request does not say how many.
         scripts_check: Whether `script` answers, and `requests` lists, the short check of a run's
             start, too.
     """
@@ -126,6 +127,7 @@ class ScriptedEndpoint:
         self.counts: Callable[[str], int] = tokens_of
         self.tells_count = True
         self.scripts_check = False
+        self.dimension = DIMENSION
         self._lock = threading.Lock()
         self._tls = tls
         self.connections: set[socket.socket] = set()
@@ -230,7 +232,7 @@ class ScriptedEndpoint:
         ]
         total = sum(min(count, self.context) for count in counts)
         made_of = [self.engine + text for text in read]
-        reply = embedded(made_of, body.get("dimensions") or DIMENSION, total)
+        reply = embedded(made_of, body.get("dimensions") or self.dimension, total)
         return reply if self.tells_count else _without_count(reply)
 
 

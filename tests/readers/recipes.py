@@ -1,0 +1,17 @@
+"""The recipes of docs/recipes, as modules: what readers of the documents run is what is tested."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+FOLDER = Path(__file__).parents[2] / "docs/recipes"
+
+
+def recipe(name: str) -> ModuleType:
+    """Return a recipe, imported."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
