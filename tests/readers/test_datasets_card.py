@@ -16,7 +16,10 @@ from tests.support.snapshots import failure, marked, snapshot
 
 datasets = pytest.importorskip("datasets", reason="not installed: run `make readers`")
 
-pytestmark = pytest.mark.timeout(300)  # PostgreSQL is started once for all tests
+pytestmark = [
+    pytest.mark.readers,
+    pytest.mark.timeout(300),  # PostgreSQL is started once for all tests
+]
 
 NEXT_RUN_ID = "20260102T000000Z-abc123"
 NAMES = {"id": "key", "text": 'the "text"', "vector": "my vector"}
