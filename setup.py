@@ -13,6 +13,7 @@ from setuptools import setup
 PACKAGES = {
     "embed_pipeline": "embed_pipeline",
     "embed_pipeline.embedded": "embed_pipeline/embedded",
+    "embed_pipeline.page": "embed_pipeline/page",
     "embed_pipeline.transforms": "transforms",
     "embed_pipeline.pipelines": "pipelines",
 }

@@ -34,7 +34,7 @@ import sys, time
 began = time.perf_counter()
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.report import read_report
-from embed_pipeline.report_page import draw
+from embed_pipeline.page.draw import draw
 
 assert draw(read_manifest(sys.argv[1]), read_report(sys.argv[1]))
 print(time.perf_counter() - began)

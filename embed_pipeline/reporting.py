@@ -125,9 +125,9 @@ def _of(folder: str, manifest: Manifest) -> Report | None:
 
 
 def _draw(folder: str, manifest: Manifest, report: Report | None) -> None:
-    from embed_pipeline import report_page  # noqa: PLC0415 (plots take their time to import)
+    from embed_pipeline.page.draw import draw  # noqa: PLC0415 (plots take their time to import)
 
-    page = report_page.draw(manifest, report)
+    page = draw(manifest, report)
     files.write_bytes(files.join(folder, PAGE), page.encode())
 
 

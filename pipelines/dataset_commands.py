@@ -183,8 +183,8 @@ def report_command(dataset: str) -> None:
     """
     from embed_pipeline import files
     from embed_pipeline.manifest import read_manifest
+    from embed_pipeline.page.draw import draw
     from embed_pipeline.report import PAGE, read_report
-    from embed_pipeline.report_page import draw
     from embed_pipeline.store import resolved
 
     dataset = resolved(dataset)

@@ -12,12 +12,13 @@ ROOT = Path(__file__).parent.parent
 ROOMS = {
     "embed_pipeline": "embed_pipeline",
     "embed_pipeline/embedded": "embed_pipeline/embedded",
+    "embed_pipeline/page": "embed_pipeline/page",
     "embed_pipeline/transforms": "transforms",
     "embed_pipeline/pipelines": "pipelines",
 }
 CORE = sorted(
     path
-    for room in ("embed_pipeline", "embed_pipeline/embedded")
+    for room in ("embed_pipeline", "embed_pipeline/embedded", "embed_pipeline/page")
     for path in (ROOT / room).glob("*.py")
 )
 MODULES = sorted(
@@ -26,7 +27,6 @@ MODULES = sorted(
     for path in (ROOT / folder).glob("*.py")
     if path.name not in ("__init__.py", "__main__.py")
 )
-EMBEDDED_TESTED_TOGETHER = "embed_pipeline/embedded"
 
 
 def imported(path: Path) -> set[str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from embed_pipeline.manifest import Manifest
+from embed_pipeline.page.draw import draw
 from embed_pipeline.report import Report
-from embed_pipeline.report_page import draw
 from tests.support import reports
 from tests.support.browser import Browser
 

@@ -19,11 +19,11 @@ from embed_pipeline.errors import DatasetError, InterruptedJobError, RefusedErro
 from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.output import Output
+from embed_pipeline.page.draw import draw
 from embed_pipeline.parts import PartFile, RowWriter, Written
 from embed_pipeline.progress import running
 from embed_pipeline.records import Failed
 from embed_pipeline.report import read_report
-from embed_pipeline.report_page import draw
 from embed_pipeline.verify import verify
 from tests.support.datasets import dataset
 from tests.support.rows import made_by, row

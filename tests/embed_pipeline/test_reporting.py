@@ -9,8 +9,8 @@ import pytest
 from embed_pipeline import reporting
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.output import Output
+from embed_pipeline.page.draw import draw
 from embed_pipeline.report import FailurePlace, Map, Report, read_report
-from embed_pipeline.report_page import draw
 from tests.support.datasets import dataset
 from tests.support.rows import row
 

@@ -6,8 +6,7 @@ from markupsafe import Markup
 
 from embed_pipeline import errors
 from embed_pipeline.manifest import Manifest
-from embed_pipeline.report import FailurePlace, Report
-from embed_pipeline.report_tables import (
+from embed_pipeline.page.tables import (
     Column,
     bar,
     duration,
@@ -20,6 +19,7 @@ from embed_pipeline.report_tables import (
     table,
     told,
 )
+from embed_pipeline.report import FailurePlace, Report
 
 PLACES_OF_A_KIND = 3
 

@@ -3,7 +3,7 @@
 import pytest
 from markupsafe import Markup
 
-from embed_pipeline.report_tables import (
+from embed_pipeline.page.tables import (
     LONGEST,
     MOST_ROWS,
     Column,

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from embed_pipeline.report_style import STYLE
-from embed_pipeline.report_svg import PAINT
+from embed_pipeline.page.style import STYLE
+from embed_pipeline.page.svg import PAINT
 
 PALETTES = [dict(re.findall(r"--([\w-]+):(#\w{6})", part)) for part in STYLE.split("@media")[:2]]
 

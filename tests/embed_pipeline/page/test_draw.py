@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from embed_pipeline.report_page import POLICY, draw
+from embed_pipeline.page.draw import POLICY, draw
 from tests.support import reports
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MOST_BYTES = 2_000_000
 VOID = {"meta"}
 KNOWN = {
@@ -131,7 +131,7 @@ def test_statistics_of_another_run_are_not_shown() -> None:
 
 def test_a_page_without_statistics_needs_no_plots() -> None:
     code = (
-        "import sys; from embed_pipeline.report_page import draw; "
+        "import sys; from embed_pipeline.page.draw import draw; "
         "from tests.support import reports; draw(reports.manifest(20), None); "
         "print('matplotlib' in sys.modules)"
     )

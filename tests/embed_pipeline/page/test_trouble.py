@@ -6,8 +6,8 @@ import pytest
 from markupsafe import Markup
 
 from embed_pipeline import errors
+from embed_pipeline.page.trouble import endpoints, failures, retries
 from embed_pipeline.report import EndpointShare, FailurePlace, Fault, Report
-from embed_pipeline.report_trouble import endpoints, failures, retries
 from tests.support import reports
 
 

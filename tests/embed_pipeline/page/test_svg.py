@@ -4,7 +4,7 @@ import re
 
 import matplotlib as mpl
 
-from embed_pipeline.report_svg import PAINT, drawing, inline
+from embed_pipeline.page.svg import PAINT, drawing, inline
 
 
 def points(name: str, titles: list[str]) -> str:

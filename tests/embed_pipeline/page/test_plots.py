@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from embed_pipeline import report_plots
-from embed_pipeline.report_plots import Bins, short
+from embed_pipeline.page import plots
+from embed_pipeline.page.plots import Bins, short
 
 
 def texts(svg: str) -> list[str]:
@@ -13,8 +13,8 @@ def texts(svg: str) -> list[str]:
 
 
 def test_a_rate_is_drawn_by_the_second_in_a_unit_that_suits_its_length() -> None:
-    hours = report_plots.rates("a", "", counts=[3600] * 100, width_s=120, marked=[])
-    minutes = report_plots.rates("a", "", counts=[10, 20, 30], width_s=60, marked=[0, 0, 0])
+    hours = plots.rates("a", "", counts=[3600] * 100, width_s=120, marked=[])
+    minutes = plots.rates("a", "", counts=[10, 20, 30], width_s=60, marked=[0, 0, 0])
 
     assert "hours since the first text" in texts(hours)
     assert {"0", "1", "2", "3"} <= set(texts(hours))
@@ -24,14 +24,12 @@ def test_a_rate_is_drawn_by_the_second_in_a_unit_that_suits_its_length() -> None
 
 @pytest.mark.parametrize("counts", [[5], [0, 0, 0], [1, 0, 10**12]])
 def test_a_rate_of_one_step_of_nothing_or_of_very_much_is_drawn(counts: list[int]) -> None:
-    assert "<path" in report_plots.rates(
-        "a", "", counts=counts, width_s=1, marked=[1] * len(counts)
-    )
+    assert "<path" in plots.rates("a", "", counts=counts, width_s=1, marked=[1] * len(counts))
 
 
 def test_a_tick_stands_where_requests_failed() -> None:
     def ticks(marked: list[int]) -> int:
-        found = report_plots.rates("a", "", counts=[5] * 9, width_s=1, marked=marked)
+        found = plots.rates("a", "", counts=[5] * 9, width_s=1, marked=marked)
         return len(re.findall(r"<use[^>]*stroke:var\(--bad\)", found))
 
     assert ticks([0, 2, 0, 0, 0, 1, 0, 0, 9]) == 3
@@ -47,8 +45,8 @@ def heights(svg: str) -> list[float]:
 
 
 def test_a_bar_is_as_large_as_its_share_whatever_its_width() -> None:
-    even = report_plots.spread("a", "", Bins([8, 9, 10, 14], [5, 5, 20]), shares={}, unit="x")
-    twice = report_plots.spread("a", "", Bins([8, 9, 10, 14], [10, 10, 20]), shares={}, unit="x")
+    even = plots.spread("a", "", Bins([8, 9, 10, 14], [5, 5, 20]), shares={}, unit="x")
+    twice = plots.spread("a", "", Bins([8, 9, 10, 14], [10, 10, 20]), shares={}, unit="x")
 
     assert len(heights(even)) == 1
     low, high = heights(twice)
@@ -57,15 +55,15 @@ def test_a_bar_is_as_large_as_its_share_whatever_its_width() -> None:
 
 def test_a_long_tail_is_drawn_on_a_logarithmic_scale() -> None:
     bins = Bins([0, 1, 2, 64, 30_000], [1, 9, 9, 1])
-    far = report_plots.spread("a", "", bins, shares={"p50": 20}, unit="ms")
-    near = report_plots.spread("a", "", Bins([1, 50, 100], [5, 5]), shares={"p50": 50}, unit="ms")
+    far = plots.spread("a", "", bins, shares={"p50": 20}, unit="ms")
+    near = plots.spread("a", "", Bins([1, 50, 100], [5, 5]), shares={"p50": 50}, unit="ms")
 
     assert {"1", "10", "100", "1,000"} <= set(texts(far))
     assert {"20", "40", "60", "80"} <= set(texts(near))
 
 
 def test_a_limit_beyond_all_numbers_is_in_view() -> None:
-    found = report_plots.spread(
+    found = plots.spread(
         "a", "", Bins([1, 9], [5]), shares={"p50": 5}, unit="x", limit=("context 8,192", 8192)
     )
 
@@ -75,15 +73,15 @@ def test_a_limit_beyond_all_numbers_is_in_view() -> None:
 
 def test_quantiles_that_are_near_each_other_are_named_once() -> None:
     bins = Bins([0, 50, 100], [5, 5])
-    apart = report_plots.spread("a", "", bins, shares={"p50": 50, "p95": 90}, unit="x")
-    near = report_plots.spread("a", "", bins, shares={"p50": 89, "p95": 90}, unit="x")
+    apart = plots.spread("a", "", bins, shares={"p50": 50, "p95": 90}, unit="x")
+    near = plots.spread("a", "", bins, shares={"p50": 89, "p95": 90}, unit="x")
 
     assert [text for text in texts(apart) if text[0] == "p"] == ["p50", "p95"]
     assert [text for text in texts(near) if text[0] == "p"] == ["p50"]
 
 
 def scattered(x: list[float], y: list[float], category: list[int]) -> str:
-    return report_plots.scatter(
+    return plots.scatter(
         "a", "", points=(x, y), category=category, names=("first", "second"), titles=[]
     )
 
@@ -102,7 +100,7 @@ def test_points_have_the_colors_of_their_categories() -> None:
 
 
 def test_a_bar_of_parts_that_are_all_zero_is_drawn() -> None:
-    assert "<svg" in report_plots.stacked("a", "", [0.0, 0.0, 0.0, 0.0])
+    assert "<svg" in plots.stacked("a", "", [0.0, 0.0, 0.0, 0.0])
 
 
 @pytest.mark.parametrize(

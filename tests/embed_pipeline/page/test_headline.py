@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from embed_pipeline.manifest import Manifest
+from embed_pipeline.page.headline import headline, title
 from embed_pipeline.report import Report, Timeline
-from embed_pipeline.report_headline import headline, title
 from tests.support import reports
 
 

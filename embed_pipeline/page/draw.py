@@ -6,18 +6,18 @@ from markupsafe import Markup
 
 from embed_pipeline import __version__
 from embed_pipeline.manifest import Manifest
-from embed_pipeline.report import Report
-from embed_pipeline.report_headline import headline, title
-from embed_pipeline.report_origin import (
+from embed_pipeline.page.headline import headline, title
+from embed_pipeline.page.origin import (
     planned,
     refreshed,
     tokens,
     what_ran,
     where,
 )
-from embed_pipeline.report_style import STYLE
-from embed_pipeline.report_tables import shown
-from embed_pipeline.report_trouble import endpoints, failures, retries
+from embed_pipeline.page.style import STYLE
+from embed_pipeline.page.tables import shown
+from embed_pipeline.page.trouble import endpoints, failures, retries
+from embed_pipeline.report import Report
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _HEAD = """<!DOCTYPE html>
@@ -91,13 +91,13 @@ class _Plots(NamedTuple):
 
 def _plots(report: Report) -> _Plots:
     """Draw what is to be drawn; matplotlib, which takes its time to import, is so only for that."""
-    from embed_pipeline import report_figures, report_spreads  # noqa: PLC0415
+    from embed_pipeline.page import figures, spreads  # noqa: PLC0415
 
     return _Plots(
-        report_figures.over_time(report),
-        report_figures.where_time_went(report),
-        report_spreads.spreads(report),
-        report_figures.vector_map(report),
+        figures.over_time(report),
+        figures.where_time_went(report),
+        spreads.spreads(report),
+        figures.vector_map(report),
     )
 
 

@@ -9,8 +9,8 @@ from markupsafe import Markup
 from embed_pipeline.locations import name
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.output import Output
+from embed_pipeline.page.tables import duration, joined, percent, plural, prose, rate, told
 from embed_pipeline.report import Report
-from embed_pipeline.report_tables import duration, joined, percent, plural, prose, rate, told
 
 
 def title(manifest: Manifest) -> str:

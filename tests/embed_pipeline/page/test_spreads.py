@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from embed_pipeline.page.spreads import spreads
 from embed_pipeline.report import Histogram
-from embed_pipeline.report_spreads import spreads
 from tests.support import reports
 
 

@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from embed_pipeline import report_plots
-from embed_pipeline.report import Map, Report, Timeline
-from embed_pipeline.report_svg import CATEGORIES
-from embed_pipeline.report_tables import (
+from embed_pipeline.page import plots
+from embed_pipeline.page.svg import CATEGORIES
+from embed_pipeline.page.tables import (
     Column,
     duration,
     figure,
@@ -23,6 +22,7 @@ from embed_pipeline.report_tables import (
     table,
     told,
 )
+from embed_pipeline.report import Map, Report, Timeline
 
 TITLE = 80  # characters of a text, where texts are told
 LEAST_STEPS = 3  # of a run whose course is worth a plot
@@ -43,10 +43,10 @@ def over_time(report: Report) -> Markup:
         short = paragraph("It was over too soon for a plot: the figures above are all there is.")
         return section("Over the run", short, name="rates")
     faults = sum(line.faults)
-    plots = [
+    drawn = [
         figure(
             f"{what}/s",
-            report_plots.rates(
+            plots.rates(
                 f"rate-{what}",
                 f"{what} a second over the run: {rate(sum(counts), len(counts) * line.width_s)} "
                 f"on average, {rate(max(counts), line.width_s)} at most",
@@ -63,7 +63,7 @@ def over_time(report: Report) -> Markup:
     marks = " Red ticks: requests failed." if faults else ""
     return section(
         "Over the run",
-        grid(*plots),
+        grid(*drawn),
         paragraph(said + marks, kind="note"),
         numbers(_timeline_table(line)),
         name="rates",
@@ -109,7 +109,7 @@ def where_time_went(report: Report) -> Markup:
         Column("share", True),
         Column("", is_prose=True),
     ]
-    bar = report_plots.stacked("time", f"Where the time went: {label}", list(spent.values()))
+    bar = plots.stacked("time", f"Where the time went: {label}", list(spent.values()))
     return section(
         "Where the time went",
         Markup('<div class="stacked">{}</div>').format(bar),
@@ -132,7 +132,7 @@ def vector_map(report: Report) -> Markup:
     label = f"Map of {sampled:,} vectors by their two principal components"
     if found.color_by is not None:
         label += ", colored by an attribute"
-    plot = report_plots.scatter(
+    plot = plots.scatter(
         "map",
         label,
         points=(found.x, found.y),

@@ -2,8 +2,8 @@
 
 import re
 
+from embed_pipeline.page.figures import over_time, vector_map, where_time_went
 from embed_pipeline.report import Map, Report, Seconds, Timeline
-from embed_pipeline.report_figures import over_time, vector_map, where_time_went
 from tests.support import reports
 
 

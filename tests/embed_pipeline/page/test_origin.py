@@ -6,7 +6,7 @@ import pytest
 from markupsafe import Markup
 
 from embed_pipeline.manifest import DataFile, Refresh, Retried
-from embed_pipeline.report_origin import planned, refreshed, tokens, what_ran, where
+from embed_pipeline.page.origin import planned, refreshed, tokens, what_ran, where
 from tests.support import reports
 
 

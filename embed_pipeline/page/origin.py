@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from markupsafe import Markup
 
 from embed_pipeline.manifest import Manifest
-from embed_pipeline.provenance import ACCEPTED
-from embed_pipeline.report_tables import (
+from embed_pipeline.page.tables import (
     Column,
     duration,
     joined,
@@ -23,6 +22,7 @@ from embed_pipeline.report_tables import (
     table,
     told,
 )
+from embed_pipeline.provenance import ACCEPTED
 
 SHOWN_INPUTS = 5
 FLAGS = {"true": "cut: only the head was embedded", "false": "whole", "null": "not known"}

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from embed_pipeline import report_plots
-from embed_pipeline.report import Histogram, Report, quantile
-from embed_pipeline.report_plots import Bins
-from embed_pipeline.report_tables import (
+from embed_pipeline.page import plots
+from embed_pipeline.page.plots import Bins
+from embed_pipeline.page.tables import (
     Column,
     figure,
     grid,
@@ -16,6 +15,7 @@ from embed_pipeline.report_tables import (
     section,
     table,
 )
+from embed_pipeline.report import Histogram, Report, quantile
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
@@ -64,8 +64,8 @@ def spreads(report: Report) -> Markup:
 
 def _histogram(one: _Spread) -> Markup:
     points, bins = _quantiles(one.found), _bins(one.found)
-    said = ", ".join(f"{name} {report_plots.short(value)}" for name, value in points.items())
-    plot = report_plots.spread(
+    said = ", ".join(f"{name} {plots.short(value)}" for name, value in points.items())
+    plot = plots.spread(
         one.name,
         f"{one.title} in {one.unit}: {said}",
         bins,
@@ -102,8 +102,8 @@ def _bins(found: Histogram) -> Bins:
 def _figures(one: _Spread) -> tuple[object, ...]:
     points, count = _quantiles(one.found), sum(one.found.counts)
     whole = [*points.values(), one.found.max]
-    cells = [f"{value:,.0f}" if one.is_counted else report_plots.short(value) for value in whole]
-    return (one.brief, *cells, report_plots.short(one.found.sum / count), f"{count:,}")
+    cells = [f"{value:,.0f}" if one.is_counted else plots.short(value) for value in whole]
+    return (one.brief, *cells, plots.short(one.found.sum / count), f"{count:,}")
 
 
 def _quantiles(found: Histogram) -> dict[str, float]:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from embed_pipeline.report_svg import CATEGORIES, PAINT, WIDTH, drawing, inline
+from embed_pipeline.page.svg import CATEGORIES, PAINT, WIDTH, drawing, inline
 
 ROUND = [1, 2, 5, 10]  # steps between the numbers at an axis
 UNITS = ((7_200, 3_600, "hours"), (120, 60, "minutes"), (0, 1, "seconds"))
