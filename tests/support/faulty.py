@@ -78,8 +78,9 @@ class Incident:
 
     def behind(self) -> Answer:
         """Return what the endpoint answers, by another model once it was replaced by one."""
+        replaced = self.proxy.replaced  # a replacement does not answer what was asked before it
         answer = self.proxy.ask(self.request)
-        if not self.proxy.replaced:
+        if not replaced:
             return answer
         found = json.loads(answer.body)
         if "embeddings" in found:
