@@ -74,10 +74,8 @@ def _recorded(name: str, found: Result) -> tuple[str, ...]:
 
 
 def _machine(found: Mapping[str, Any]) -> str:
-    return (
-        f"{found['cores']} cores, {found['processor']}, memory "
-        f"{found.get('memory_gib', UNKNOWN)} GiB"
-    )
+    memory = f", {found['memory_gib']} GiB of memory" if "memory_gib" in found else ""
+    return f"{found['cores']} cores, {found['processor']}{memory}"
 
 
 def _machines(told: Iterable[Row]) -> Iterator[str]:

@@ -105,10 +105,10 @@ def _rate(name: str, found: Result) -> Row:
     rounds = found["bare / HTTP / engine, tokens/s"]
     beside = [ratios((one[1], one[place]) for one in rounds) for place in (0, 2)]
     each = found["tokens"] / found["texts"] if "tokens" in found else None
-    texts = spread(one[1] / each for one in rounds).told(".0f") if each else UNKNOWN
+    texts = spread(one[1] / each for one in rounds).told(".0f") + " texts/s, " if each else ""
     return Row(
         f"embedded endpoint over HTTP, {name} texts",
-        f"{texts} texts/s, {spread(one[1] for one in rounds).told(',.0f')} tokens/s; beside a bare "
+        f"{texts}{spread(one[1] for one in rounds).told(',.0f')} tokens/s; beside a bare "
         f"ONNX Runtime loop {beside[0].told('.2f')} x, beside its own engine without HTTP "
         f"{beside[1].told('.2f')} x",
         len(rounds),
