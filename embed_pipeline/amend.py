@@ -70,9 +70,9 @@ def publish(amendment: Amendment, written: Written) -> Manifest:
             "retried": [*old.retried, _told(amendment, written, succeeded)],
         }
     )
-    write_card(run.path, manifest)
     files.write_bytes(run.manifest, manifest.to_json())
     reporting.renew(run.path, manifest, amendment.target.output)
+    write_card(run.path, manifest)
     return manifest
 
 

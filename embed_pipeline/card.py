@@ -47,6 +47,7 @@ _LOADING = (
     "Each block runs as it stands in the folder of this file. Where it needs a query, it takes the "
     "first row's vector."
 )
+_EMPTY = "There is no row, so there is nothing to load or to search."
 _LICENSE = (
     "That of this dataset depends on the texts, so whoever publishes it says it: `license:` at the "
     "top of this file."
@@ -75,9 +76,9 @@ def card(manifest: Manifest) -> str:
         _QUERIES,
         block("sh", query(made)),
         "## Loading",
-        _LOADING,
+        _LOADING if manifest.counts.rows else _EMPTY,
     ]
-    for sample in samples(layout) if layout else ():
+    for sample in samples(layout) if layout and manifest.counts.rows else ():
         parts += [f"### {sample.reader}", block(sample.language, sample.lines)]
     parts += ["## License", f"{_LICENSE} {_license(made)}"]
     return "\n\n".join(parts) + "\n"

@@ -12,13 +12,13 @@ _log = logging.getLogger("embed_pipeline")
 
 
 def write_card(dataset: str, manifest: Manifest) -> None:
-    """Write the card of a dataset that is about to be published, over an older one of ours.
+    """Write the card of a dataset, over an older one of ours.
 
     A job never fails for it: what goes wrong is a warning.
 
     Args:
         dataset: The dataset's folder.
-        manifest: What it will hold.
+        manifest: What it holds.
     """
     path = files.join(dataset, CARD)
     try:

@@ -1,5 +1,6 @@
-"""The commit: parts become data files, and the manifest, written last, makes them a dataset."""
+"""The commit: parts become data files; the manifest, written after them, makes them a dataset."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 
 from embed_pipeline import accounts, failure_parts, files, interrupt, kept, reporting, resume
 from embed_pipeline.attributes import AttributeTypes
-from embed_pipeline.card_file import write_card
+from embed_pipeline.card_file import drop_card, write_card
 from embed_pipeline.duplicates import IN_JOB, IN_PIPELINE, find_duplicates
 from embed_pipeline.errors import InterruptedJobError, NothingSucceeds, RefusedError
 from embed_pipeline.locations import name, parse
@@ -21,6 +22,8 @@ from embed_pipeline.parts import PartFile, Written
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Folder, Run, check_wanted
 from embed_pipeline.table_parts import TablePart
+
+_log = logging.getLogger("embed_pipeline")
 
 
 class Target(NamedTuple):
@@ -150,7 +153,7 @@ def _row_groups(part: PartFile, dropped: set[int]) -> Iterable[pa.Table]:
 
 
 def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manifest:
-    """Make merged files and failures the dataset; the manifest is written last.
+    """Make merged files and failures the dataset; the manifest is written after them.
 
     A runner may run a bundle again that has ended well: what the run has published stays.
 
@@ -179,6 +182,7 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
                 f"another run has published a dataset in {target.run.path} meanwhile; what this "
                 f"one has embedded stands in {target.run.staging}"
             )
+        _drop_description(target.run.path)
         files.delete(target.run.manifest)  # from here on there is no complete dataset
     if not ordered:
         ordered = [Merged(0, _empty(target, written.provenance), 0)]
@@ -200,14 +204,32 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         failures=failure_files,
     )
     reporting.write(target.run.path, manifest, written.report, target.output)
-    write_card(target.run.path, manifest)
     files.write_bytes(target.run.manifest, manifest.to_json())
+    _describe(target.run.path, manifest)
     clean_up(target.run, target.reused)
     return manifest
 
 
+def _drop_description(folder: str) -> None:
+    """Delete what tells people of a dataset, before it is none; a job never fails for it."""
+    try:
+        reporting.drop_page(folder)
+        drop_card(folder)
+    except OSError as error:
+        _log.warning("the old page or card in %s cannot be deleted: %r", folder, error)
+
+
+def _describe(folder: str, manifest: Manifest) -> None:
+    """Write what tells people of a dataset, once it is one."""
+    reporting.redraw(folder, manifest)
+    write_card(folder, manifest)
+
+
 def _published_before(target: Target) -> Manifest | None:
-    """Return the manifest where this very run has published, and delete what came after."""
+    """Return the manifest where this very run has published, and delete what came after.
+
+    Its page and its card are written where a kill came before them.
+    """
     if not files.exists(target.run.manifest):
         return None
     manifest = read_manifest(target.run.path)
@@ -218,6 +240,7 @@ def _published_before(target: Target) -> Manifest | None:
         for info in files.list_folder(files.join(target.run.path, folder)):
             if info.path not in listed and is_part(info):
                 files.delete(info.path)
+    _describe(target.run.path, manifest)
     clean_up(target.run, target.reused)
     return manifest
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from embed_pipeline import files, quotes, reporting
-from embed_pipeline.card_file import write_card
+from embed_pipeline.card_file import CARD, drop_card, write_card
 from embed_pipeline.deductions import Deductions
 from embed_pipeline.errors import DatasetError
 from embed_pipeline.filtering import without
@@ -71,12 +71,14 @@ def erase(snapshot: str, hashes: frozenset[bytes]) -> Erased:
     manifest = erasure.manifest()
     if manifest != old:
         reporting.forget(snapshot, old)
+        drop_card(snapshot)
         erasure.place(manifest)
-        write_card(snapshot, manifest)
         files.write_bytes(erasure.run.manifest, manifest.to_json())
         _tidy(snapshot, manifest)
     _measure(snapshot, manifest)
     reporting.redraw(snapshot, manifest)
+    if not files.exists(files.join(snapshot, CARD)):
+        write_card(snapshot, manifest)
     return erasure.erased()
 
 

@@ -1,6 +1,7 @@
 """The manifest: what a dataset holds and how it came to be; its presence makes it complete."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -153,6 +154,28 @@ class Manifest(BaseModel):
     index: Sequence[DataFile] = []
     changes: Sequence[DataFile] = []
     refresh: Refresh | None = None
+
+    @property
+    def is_of_refresh(self) -> bool:
+        """Tell whether the times are those of the refresh; an adopted dataset keeps its run's."""
+        return self.refresh is not None and self.refresh.started == self.started
+
+    @property
+    def embedded(self) -> int:
+        """The rows whose vectors were made from `started` to `finished`."""
+        if self.refresh and self.is_of_refresh:
+            return self.refresh.embedded
+        reused = int(self.effort.get("reused", 0))
+        return max(0, self.counts.rows - reused - sum(one.succeeded for one in self.retried))
+
+    @property
+    def seconds(self) -> float:
+        """The time from `started` to `finished`; 0 where they are no times, or go back."""
+        try:
+            took = datetime.fromisoformat(self.finished) - datetime.fromisoformat(self.started)
+        except (TypeError, ValueError):
+            return 0.0
+        return max(0.0, took.total_seconds())
 
     def to_json(self) -> bytes:
         """Return the manifest as it is stored."""

@@ -58,7 +58,8 @@ class Output(Settings):
     )
     report_color: str | None = Field(
         default=None,
-        description="attribute the report's map is colored by; by default one of 2 to 8 values",
+        description="attribute the report's map is colored by, whose values it shows; by default "
+        "one of 2 to 8 values",
     )
 
     @field_validator("path")

@@ -64,6 +64,7 @@ def publish(snapshot: SnapshotTarget, outcome: Outcome, made: Iterable[Made]) ->
     manifest = manifest.model_copy(update={"refresh": refresh})
     files.write_bytes(files.join(run.path, METRICS), open_metrics(manifest).encode())
     reporting.write(run.path, manifest, outcome.report, snapshot.target.output)
+    reporting.redraw(run.path, manifest)
     write_card(run.path, manifest)
     files.write_bytes(run.manifest, manifest.to_json())
     store.publish(snapshot.number)

@@ -1,5 +1,8 @@
 """The report beside a dataset: written when that is published, redrawn when it changes.
 
+What the page is drawn from is written before the manifest, the page after it: no page tells of a
+dataset that is not there. Where a kill has come between, `embed-pipeline report` draws it.
+
 No report is a reason to fail a job: whatever goes wrong here is a warning.
 """
 
@@ -26,7 +29,9 @@ _log = logging.getLogger("embed_pipeline")
 
 
 def write(folder: str, manifest: Manifest, report: Report | None, output: Output) -> None:
-    """Write the report of a dataset that is about to be published, in the place of an older one.
+    """Write what the page of a dataset is drawn from, in the place of an older report.
+
+    The dataset is about to be published; then `redraw` draws the page.
 
     Args:
         folder: The dataset's, where its files have their names already.
@@ -43,7 +48,6 @@ def write(folder: str, manifest: Manifest, report: Report | None, output: Output
             update={"run_id": manifest.run_id, "places": _places(folder, manifest, output)}
         )
         files.write_bytes(files.join(folder, REPORT), complete.to_json())
-        _draw(folder, manifest, complete)
 
     _try(folder, do)
 
@@ -86,6 +90,13 @@ def delete(folder: str) -> None:
             files.delete(path)
 
 
+def drop_page(folder: str) -> None:
+    """Delete the page of a dataset that is about to be none."""
+    page = files.join(folder, PAGE)
+    if files.exists(page):
+        files.delete(page)
+
+
 def forget(folder: str, manifest: Manifest) -> None:
     """See to it that a report shows nothing of single documents: no map, no places, no page.
 
@@ -96,9 +107,7 @@ def forget(folder: str, manifest: Manifest) -> None:
         report = _of(folder, manifest)
     except DatasetError:  # what cannot be read may show anything
         report = None
-    page = files.join(folder, PAGE)
-    if files.exists(page):
-        files.delete(page)
+    drop_page(folder)
     path = files.join(folder, REPORT)
     if report is not None:
         less = report.model_copy(update={"map": Map(of=report.map.of), "places": []})

@@ -177,11 +177,13 @@ def inspect_command(dataset: str, *, as_json: bool) -> int:
 def report_command(dataset: str) -> None:
     """Draw a dataset's report.html again from what stands beside it, and print its path.
 
-    Of a store, that of the current snapshot.
+    Of a store, that of the current snapshot. Where there is no README.md, the dataset card is
+    written, too.
 
     Example: embed-pipeline report out/python-docs
     """
     from embed_pipeline import files
+    from embed_pipeline.card_file import CARD, write_card
     from embed_pipeline.manifest import read_manifest
     from embed_pipeline.page.draw import draw
     from embed_pipeline.report import PAGE, read_report
@@ -189,8 +191,11 @@ def report_command(dataset: str) -> None:
 
     dataset = resolved(dataset)
     page = files.join(dataset, PAGE)
-    drawn = draw(read_manifest(dataset), read_report(dataset))
+    manifest = read_manifest(dataset)
+    drawn = draw(manifest, read_report(dataset))
     files.write_bytes(page, drawn.encode())
+    if not files.exists(files.join(dataset, CARD)):
+        write_card(dataset, manifest)
     click.echo(page)
 
 

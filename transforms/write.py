@@ -38,8 +38,9 @@ POLICIES = ("error", "first", "last")
 class WriteDataset(beam.PTransform):
     """Write what EmbedText returns as one committed dataset; wires `parts` and `commit`.
 
-    The manifest is written last: until then there is no dataset. Every document that came in is a
-    row or a failure, or nothing is published. Returns a PCollection of one Manifest.
+    The manifest is written after all rows and failures: until then there is no dataset. Every
+    document that came in is a row or a failure, or nothing is published. Returns a PCollection of
+    one Manifest.
 
     Args:
         output: The dataset's folder, or all settings of the output.

@@ -15,7 +15,7 @@ from embed_pipeline.page.origin import (
     where,
 )
 from embed_pipeline.page.style import STYLE
-from embed_pipeline.page.tables import shown
+from embed_pipeline.page.tables import scope, shown
 from embed_pipeline.page.trouble import endpoints, failures, retries
 from embed_pipeline.report import Report
 
@@ -53,7 +53,8 @@ def draw(manifest: Manifest, report: Report | None) -> str:
     """
     if report and report.run_id != manifest.run_id:
         report = None
-    plots = _plots(report) if report else _Plots()
+    of = scope(manifest)
+    plots = _plots(report, of) if report else _Plots()
     parts = [
         headline(manifest, report),
         what_ran(manifest),
@@ -64,7 +65,7 @@ def draw(manifest: Manifest, report: Report | None) -> str:
         tokens(manifest),
         failures(manifest, report),
         retries(manifest, report),
-        endpoints(report),
+        endpoints(report, of),
         planned(manifest),
         plots.vector_map,
         where(manifest),
@@ -89,15 +90,18 @@ class _Plots(NamedTuple):
     vector_map: Markup = Markup("")
 
 
-def _plots(report: Report) -> _Plots:
-    """Draw what is to be drawn; matplotlib, which takes its time to import, is so only for that."""
+def _plots(report: Report, of: Markup) -> _Plots:
+    """Draw what is to be drawn; matplotlib, which takes its time to import, is so only for that.
+
+    `of` says of what it is.
+    """
     from embed_pipeline.page import figures, spreads  # noqa: PLC0415
 
     return _Plots(
-        figures.over_time(report),
-        figures.where_time_went(report),
-        spreads.spreads(report),
-        figures.vector_map(report),
+        figures.over_time(report, of),
+        figures.where_time_went(report, of),
+        spreads.spreads(report, of),
+        figures.vector_map(report, of),
     )
 
 

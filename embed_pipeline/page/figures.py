@@ -1,6 +1,6 @@
 """The parts of a report that hold plots, each with the numbers behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from markupsafe import Markup
@@ -8,6 +8,7 @@ from markupsafe import Markup
 from embed_pipeline.page import plots
 from embed_pipeline.page.svg import CATEGORIES
 from embed_pipeline.page.tables import (
+    NOTHING,
     Column,
     duration,
     figure,
@@ -32,16 +33,21 @@ PARTS = (
     ("waiting", "waiting", "network, the queue at the endpoint, pauses after faults"),
     ("own", "ours", "reading, counting tokens, writing"),
 )
+UNTOLD = (
+    ("waiting", "endpoint", "waiting for the endpoint: computing, loading, network, its queue"),
+    PARTS[-1],
+)
+_UNTOLD = "The endpoint does not tell how long it computes, so waiting for it is one part."
 
 
-def over_time(report: Report) -> Markup:
-    """Return texts/s and tokens/s over the run."""
+def over_time(report: Report, of: Markup = NOTHING) -> Markup:
+    """Return texts/s and tokens/s over the run; `of` says of what these figures are."""
     if not sum(report.timeline.texts):
         return Markup("")
     line = report.timeline
     if len(line.texts) < LEAST_STEPS:
         short = paragraph("It was over too soon for a plot: the figures above are all there is.")
-        return section("Over the run", short, name="rates")
+        return section("Over the run", short, of, name="rates")
     faults = sum(line.faults)
     drawn = [
         figure(
@@ -65,6 +71,7 @@ def over_time(report: Report) -> Markup:
         "Over the run",
         grid(*drawn),
         paragraph(said + marks, kind="note"),
+        of,
         numbers(_timeline_table(line)),
         name="rates",
     )
@@ -86,13 +93,18 @@ def _counts(line: Timeline) -> dict[str, list[int]]:
     return {name: list(getattr(line, name)) for name in names}
 
 
-def where_time_went(report: Report) -> Markup:
-    """Return how the time of the embed steps was spent."""
+def where_time_went(report: Report, of: Markup = NOTHING) -> Markup:
+    """Return how the time of the embed steps was spent; `of` says of what these figures are."""
     if report.seconds.wall <= 0:
         return Markup("")
     spent = {name: max(0.0, getattr(report.seconds, name)) for name, _, _ in PARTS}
+    parts: Sequence[tuple[str, str, str]] = PARTS
+    said = NOTHING
+    if not getattr(report.seconds, "told", True):
+        parts, said = UNTOLD, paragraph(_UNTOLD, kind="note")
+        spent = {"waiting": sum(spent.values()) - spent["own"], "own": spent["own"]}
     wall = report.seconds.wall
-    label = ", ".join(f"{word} {percent(spent[name], wall)}" for name, word, _ in PARTS)
+    label = ", ".join(f"{word} {percent(spent[name], wall)}" for name, word, _ in parts)
     rows = [
         (
             Markup("{}{}").format(swatch(f"c{number}"), word),
@@ -100,7 +112,7 @@ def where_time_went(report: Report) -> Markup:
             percent(spent[name], wall),
             meaning,
         )
-        for number, (name, word, meaning) in enumerate(PARTS)
+        for number, (name, word, meaning) in enumerate(parts)
     ]
     rows.append((Markup("<strong>all</strong>"), duration(wall), "", "summed over processes"))
     columns = [
@@ -114,12 +126,14 @@ def where_time_went(report: Report) -> Markup:
         "Where the time went",
         Markup('<div class="stacked">{}</div>').format(bar),
         table(columns, rows, "Time of the embed steps"),
+        said,
+        of,
         name="time",
     )
 
 
-def vector_map(report: Report) -> Markup:
-    """Return the map of a sample of the vectors, with its legend."""
+def vector_map(report: Report, of: Markup = NOTHING) -> Markup:
+    """Return the map of a sample of the vectors, with its legend; `of` says of what it is."""
     if not report.map.x:
         return Markup("")
     found = report.map
@@ -148,6 +162,7 @@ def vector_map(report: Report) -> Markup:
         "Map of the vectors",
         Markup('<div class="map">{}{}</div>').format(figure("", plot), _legend(found)),
         paragraph(said, f"{sampled:,}", f"{found.of:,}", kind="note"),
+        of,
         name="map-of",
     )
 

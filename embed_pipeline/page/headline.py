@@ -1,7 +1,6 @@
 """How a report begins: what it is of, how the run ended, and its main figures."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -9,7 +8,7 @@ from markupsafe import Markup
 from embed_pipeline.locations import name
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.output import Output
-from embed_pipeline.page.tables import duration, joined, percent, plural, prose, rate, told
+from embed_pipeline.page.tables import duration, joined, noun, percent, plural, prose, rate, told
 from embed_pipeline.report import Report
 
 
@@ -40,46 +39,48 @@ def _ended(manifest: Manifest) -> tuple[Markup, str]:
     allowed = _output(manifest).get("max_failed_fraction")
     if not isinstance(allowed, int | float):
         allowed = Output.model_fields["max_failed_fraction"].default
-    failed = f"{counts.failed:,} of {plural(counts.documents, 'document')} failed"
+    what = noun(counts)
+    failed = f"{counts.failed:,} of {plural(counts.documents, what)} failed"
+    dropped = counts.duplicates_dropped
+    were = "was" if dropped == 1 else "were"
+    said = (
+        f" {plural(dropped, what)} {were} dropped, as others have the same id." if dropped else ""
+    )
     if counts.too_many_failed(allowed):
         begun = "Published" if counts.rows else "Published without a row"
-        return prose(f"{begun}: {failed}, more than allowed. Exit code 3."), "bad"
+        return prose(f"{begun}: {failed}, more than allowed.{said} Exit code 3."), "bad"
     if counts.failed:
-        return prose(f"Published. {failed}, which is within what is allowed. Exit code 0."), "fair"
+        within = f"Published. {failed}, which is within what is allowed.{said} Exit code 0."
+        return prose(within), "fair"
     if not counts.documents:
         return prose("Published. The corpus was empty. Exit code 0."), "fair"
-    return prose("Published. Every document has its vector. Exit code 0."), "good"
+    each = f"Every other {what}" if said else f"Every {what}"
+    return prose(f"Published.{said} {each} has its vector. Exit code 0."), "good"
 
 
 def _tiles(manifest: Manifest, report: Report | None) -> Iterator[tuple[str, object, object]]:
-    counts, seconds = manifest.counts, _seconds(manifest)
-    rows, tokens = _embedded(manifest, report)
-    reused = counts.rows - rows
-    yield "rows", f"{counts.rows:,}", f"{reused:,} were there before" if reused > 0 else ""
+    counts, seconds = manifest.counts, manifest.seconds
+    tokens = _tokens(manifest, report)
+    how = "reused" if manifest.is_of_refresh else "were there before"
+    added = sum(one.succeeded for one in manifest.retried)
+    reused = counts.rows - manifest.embedded - added
+    others = {how: reused, "added later": added}
+    notes = ", ".join(f"{count:,} {name}" for name, count in others.items() if count > 0)
+    yield "rows", f"{counts.rows:,}", notes
     share = percent(counts.failed, counts.documents) if counts.failed else ""
-    yield "failed", f"{counts.failed:,}", f"{share} of documents" if share else ""
-    yield "time", duration(seconds), ""
-    yield "texts/s", rate(rows, seconds), "over the whole run"
-    yield "tokens/s", "–" if tokens is None else rate(tokens, seconds), "over the whole run"
+    yield "failed", f"{counts.failed:,}", f"{share} of {noun(counts)}s" if share else ""
+    yield "time", duration(seconds), "from start to publishing"
+    yield "texts/s", rate(manifest.embedded, seconds), "over that time"
+    yield "tokens/s", "–" if tokens is None else rate(tokens, seconds), "over that time"
 
 
-def _embedded(manifest: Manifest, report: Report | None) -> tuple[int, int | None]:
-    """Return the rows whose vectors this run made, and their tokens as far as they are known."""
-    if manifest.refresh:
-        return manifest.refresh.embedded, manifest.refresh.tokens
-    reused = int(manifest.effort.get("reused", 0))
-    if not reused:
-        return manifest.counts.rows, manifest.counts.tokens
-    tokens = sum(report.timeline.tokens) if report and report.timeline.tokens else None
-    return manifest.counts.rows - reused, tokens
-
-
-def _seconds(manifest: Manifest) -> float:
-    try:
-        took = datetime.fromisoformat(manifest.finished) - datetime.fromisoformat(manifest.started)
-    except ValueError:
-        return 0.0
-    return max(0.0, took.total_seconds())
+def _tokens(manifest: Manifest, report: Report | None) -> int | None:
+    """Return the tokens of the rows whose vectors the run made, as far as they are known."""
+    if manifest.refresh and manifest.is_of_refresh:
+        return manifest.refresh.tokens
+    if manifest.embedded == manifest.counts.rows:
+        return manifest.counts.tokens
+    return sum(report.timeline.tokens) if report and report.timeline.tokens else None
 
 
 def _output(manifest: Manifest) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from markupsafe import Markup
 
-from embed_pipeline.manifest import Manifest
+from embed_pipeline.manifest import Counts, Manifest
 from embed_pipeline.page.tables import (
     Column,
     duration,
@@ -73,7 +73,17 @@ def _origin(manifest: Manifest) -> Iterator[tuple[str, object]]:
         yield "runner", told(beam["runner"])
     yield "version", told(made.get("embed_pipeline", "unknown"))
     yield "time", told(span(manifest.started, manifest.finished))
+    yield "documents", _documents(manifest.counts)
     yield from _inputs(manifest.job.get("inputs"))
+
+
+def _documents(counts: Counts) -> str:
+    """Tell what came in, and how many pieces that was split into."""
+    split, dropped = counts.chunked_documents, counts.duplicates_dropped
+    told = f"{counts.documents:,}"
+    if split is not None and split != counts.documents:
+        told = f"{split:,}, split into {plural(counts.documents, 'piece')}"
+    return f"{told}; {dropped:,} dropped, as others have the same id" if dropped else told
 
 
 def _inputs(inputs: object) -> Iterator[tuple[str, object]]:

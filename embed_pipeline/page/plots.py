@@ -80,8 +80,9 @@ def spread(
     most = max(bins.edges[-1], limit[1] if limit else 0)
     logarithmic = most > 8 * max(shares.get("p50", most), 1)
     edges = np.asarray(bins.edges, float) - 0.5  # a whole number stands in the middle of its bar
+    edges = np.maximum(edges, 0)  # but nothing is below 0
     if logarithmic:
-        edges = np.maximum(edges, [0.25, *[0.5] * (len(edges) - 1)])
+        edges = np.maximum(edges, [0.25, *[0.5] * (len(edges) - 1)])  # nor at 0
     widths = np.diff(np.log2(edges) if logarithmic else edges)
     with drawing() as figure:
         axes = figure.subplots()
@@ -105,7 +106,8 @@ def _scale(axes: Axes, low: float, high: float, logarithmic: bool) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         margin = max(0.0, 6 - (high - low)) / 2  # a single bar is not to fill the plot
-        low, high = low - margin, high + margin
+        low = max(0.0, low - margin)
+        high = max(high + margin, low + 6)
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=ROUND, integer=True))
     axes.set_xlim(low, high)
     axes.xaxis.set_major_formatter(FuncFormatter(_tick))

@@ -7,6 +7,7 @@ from markupsafe import Markup
 from embed_pipeline.page import plots
 from embed_pipeline.page.plots import Bins
 from embed_pipeline.page.tables import (
+    NOTHING,
     Column,
     figure,
     grid,
@@ -18,6 +19,7 @@ from embed_pipeline.page.tables import (
 from embed_pipeline.report import Histogram, Report, quantile
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_SAID = "The area of each bar is its share of all. Requests are those that were answered well."
 
 
 class _Spread(NamedTuple):
@@ -36,8 +38,11 @@ class _Spread(NamedTuple):
         return self.unit != "ms"
 
 
-def spreads(report: Report) -> Markup:
-    """Return latency, batch sizes and token lengths, with the context's limit."""
+def spreads(report: Report, of: Markup = NOTHING) -> Markup:
+    """Return latency, batch sizes and token lengths, with the context's limit.
+
+    `of` says of what these figures are.
+    """
     limit = (f"context {report.context:,}", float(report.context)) if report.context else None
     shown = [
         one
@@ -57,7 +62,8 @@ def spreads(report: Report) -> Markup:
             *(_histogram(one) for one in shown),
             table(columns, [_figures(one) for one in shown], "Quantiles"),
         ),
-        paragraph("The area of each bar is its share of all.", kind="note"),
+        paragraph(_SAID, kind="note"),
+        of,
         name="spreads",
     )
 

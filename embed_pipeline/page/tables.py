@@ -11,7 +11,10 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from embed_pipeline.manifest import Counts, Manifest
+
 LONGEST = 200  # characters of one value on the page
+NOTHING = Markup("")
 MOST_ROWS = 60  # of one table, so that a page stays small whatever the run
 _UNSHOWABLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
@@ -196,6 +199,19 @@ def span(began: str, ended: str) -> str:
     if first[:10] == last[:10]:
         return f"{first.removesuffix(' UTC')} to {last[11:]}"
     return f"{first} to {last}"
+
+
+def scope(manifest: Manifest) -> Markup:
+    """Return of what a run's figures are, where that is not all of the dataset."""
+    if manifest.embedded == manifest.counts.rows:
+        return Markup("")
+    text = f"Of this run alone, which embedded {plural(manifest.embedded, 'text')}"
+    return paragraph(f"{text}; the dataset has {plural(manifest.counts.rows, 'row')}.", kind="note")
+
+
+def noun(counts: Counts) -> str:
+    """Return what is counted: pieces where documents were split."""
+    return "document" if counts.chunked_documents is None else "piece"
 
 
 def plural(count: int, word: str) -> str:

@@ -7,10 +7,12 @@ from markupsafe import Markup
 from embed_pipeline import errors
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.page.tables import (
+    NOTHING,
     Column,
     bar,
     duration,
     joined,
+    noun,
     paragraph,
     percent,
     plural,
@@ -30,7 +32,7 @@ def failures(manifest: Manifest, report: Report | None) -> Markup:
     if not counts.failed:
         return section(
             "Failures",
-            paragraph("No document failed.") if counts.documents else Markup(""),
+            paragraph(f"No {noun(counts)} failed.") if counts.documents else Markup(""),
             name="failures",
         )
     places = report.places if report else ()
@@ -41,7 +43,7 @@ def failures(manifest: Manifest, report: Report | None) -> Markup:
         share = percent(count, counts.documents)
         rows.append((_named(kind), f"{count:,}", share, told(blame), _help(kind) + _at(found)))
     columns = [
-        Column("kind"), Column("documents", True), Column("share", True), Column("blame"),
+        Column("kind"), Column(f"{noun(counts)}s", True), Column("share", True), Column("blame"),
         Column("what happened, and what to do", is_prose=True),
     ]  # fmt: skip
     where = (
@@ -50,7 +52,7 @@ def failures(manifest: Manifest, report: Report | None) -> Markup:
     )
     return section(
         "Failures",
-        table(columns, rows, "Documents that failed, by kind"),
+        table(columns, rows, f"{noun(counts).capitalize()}s that failed, by kind"),
         paragraph(where, kind="note"),
         name="failures",
     )
@@ -106,8 +108,8 @@ def _faults(manifest: Manifest, report: Report | None) -> Iterator[tuple[str, in
         yield kind, count, None
 
 
-def endpoints(report: Report | None) -> Markup:
-    """Return what each address did, and how well."""
+def endpoints(report: Report | None, of: Markup = NOTHING) -> Markup:
+    """Return what each address did, and how well; `of` says of what these figures are."""
     if not report or not report.endpoints:
         return Markup("")
     total = sum(one.texts for one in report.endpoints)
@@ -130,7 +132,9 @@ def endpoints(report: Report | None) -> Markup:
         Column("endpoint"), *(Column(name, True) for name in numbers), Column("faults"),
         Column("rested", True),
     ]  # fmt: skip
-    return section("Endpoints", table(columns, rows, "What each endpoint did"), name="endpoints")
+    return section(
+        "Endpoints", table(columns, rows, "What each endpoint did"), of, name="endpoints"
+    )
 
 
 def _largest_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:

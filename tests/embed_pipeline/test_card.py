@@ -73,6 +73,15 @@ def test_the_card_of_a_small_dataset() -> None:
     assert card(prefixed()) == GOLDEN.read_text()
 
 
+def test_a_dataset_without_rows_has_no_code_that_would_fail() -> None:
+    job = {"output": {"path": "out"}}
+    empty = manifest(job=job, counts={**COUNTS, "rows": 0})
+
+    assert "import pyarrow" in card(manifest(job=job))
+    assert "import pyarrow" not in card(empty)
+    assert "There is no row, so there is nothing to load or to search." in card(empty)
+
+
 def test_the_yaml_names_the_rows_alone() -> None:
     assert front_matter(card(manifest())) == {
         "pretty_name": "Embeddings by all-minilm",

@@ -72,6 +72,13 @@ def test_duckdb_finds_the_row_itself_first(folder: Path, output: dict[str, Any])
     assert found["cosine"].to_pylist()[0] == pytest.approx(1, abs=1e-3)
 
 
+def test_a_name_of_two_lines_keeps_its_block_s_margin(folder: Path) -> None:
+    output = {"columns": {"id": "a\n   b", "vector": "c\nd"}}
+    lines = written(folder, output)["DuckDB"]
+    assert lines.startswith("\nWITH query")
+    assert identities(duckdb.sql(lines).to_arrow_table(), output)[0] == "a"
+
+
 @pytest.mark.parametrize("output", LAYOUTS, ids=str)
 def test_polars_finds_the_row_itself_first(folder: Path, output: dict[str, Any]) -> None:
     names = run(written(folder, output)["Polars"])

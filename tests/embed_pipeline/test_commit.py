@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from embed_pipeline import commit, interrupt, resume
+from embed_pipeline import commit, files, interrupt, resume
 from embed_pipeline.commit import Merged, Target
 from embed_pipeline.errors import DatasetError, InterruptedJobError, NothingSucceeds, RefusedError
 from embed_pipeline.failure_parts import FailureWriter
@@ -389,12 +389,53 @@ def test_failures_become_one_file(out: Path) -> None:
     ]
 
 
-def test_the_report_is_there_before_the_manifest_with_what_was_counted(out: Path) -> None:
+def test_the_report_has_what_was_counted(out: Path) -> None:
     to = target(out)
     written = Written(made_by(), 1, [part(to, row("a"))], [], report=Report(context=7))
     manifest = published(to, written)
     assert read_report(str(out)) == Report(run_id=manifest.run_id, context=7)
-    assert (out / "report.html").stat().st_mtime_ns <= (out / "manifest.json").stat().st_mtime_ns
+    assert (out / "report.html").exists()
+
+
+def killed(to: Target, written: Written, monkeypatch: pytest.MonkeyPatch, *, after: bool) -> None:
+    """Publish, and break off right before or after the manifest is written."""
+    write = files.write_bytes
+
+    def broken(path: str, content: bytes) -> None:
+        if after or not path.endswith("manifest.json"):
+            write(path, content)
+        if path.endswith("manifest.json"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "write_bytes", broken)
+        with pytest.raises(KeyboardInterrupt):
+            published(to, written)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_no_page_and_no_card_tells_of_a_dataset_that_is_not_there(
+    out: Path, monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    published(target(out), Written(made_by(), 1, [part(target(out), row("a"))], []))
+    to = target(out, on_exists="overwrite")._replace(run=another_run(out))
+    written = Written(made_by(), 1, [part(to, row("b"))], [])
+    killed(to, written, monkeypatch, after=after)
+    assert (out / "manifest.json").exists() is after
+    assert (out / "report.json").exists()
+    assert not (out / "report.html").exists()
+    assert not (out / "README.md").exists()
+
+
+def test_a_page_and_a_card_that_a_kill_came_before_are_written_when_it_is_done_again(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = target(out)
+    written = Written(made_by(), 1, [part(to, row("a"))], [])
+    killed(to, written, monkeypatch, after=True)
+    commit.publish(to, written, [])
+    assert (out / "report.html").exists()
+    assert (out / "README.md").exists()
 
 
 def test_the_report_of_the_dataset_before_goes_with_it(out: Path) -> None:

@@ -215,5 +215,7 @@ def test_a_page_that_was_not_drawn_again_before_a_kill_is_drawn_the_next_time(
 ) -> None:
     path = made(tmp_path, [[marked("a")]])
     (Path(path) / "report.html").unlink()
+    (Path(path) / "README.md").unlink(missing_ok=True)
     erased(path, "z")
     assert (Path(path) / "report.html").exists()
+    assert (Path(path) / "README.md").exists()

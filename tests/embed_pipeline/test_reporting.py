@@ -27,6 +27,8 @@ def settings(path: Path, **output: Any) -> Output:
 
 def written(path: Path, manifest: Manifest, **output: Any) -> Report | None:
     reporting.write(str(path), manifest, DRAFT, settings(path, **output))
+    assert not (path / "report.html").exists()
+    reporting.redraw(str(path), manifest)
     return read_report(str(path))
 
 
@@ -57,6 +59,7 @@ def test_the_text_of_a_failure_is_told_only_where_texts_are_wanted(tmp_path: Pat
 def test_a_run_of_which_nothing_was_counted_has_its_report(tmp_path: Path) -> None:
     manifest = made(tmp_path, [])
     reporting.write(str(tmp_path), manifest, None, settings(tmp_path))
+    reporting.redraw(str(tmp_path), manifest)
     assert read_report(str(tmp_path)) == Report(run_id=manifest.run_id)
     assert page(tmp_path) == draw(manifest, Report(run_id=manifest.run_id))
 

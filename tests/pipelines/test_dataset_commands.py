@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from embed_pipeline import files
+from embed_pipeline.card_file import is_card
 from embed_pipeline.health import Address, Health, tell
 from embed_pipeline.pipelines.cli import invoke
 from embed_pipeline.progress import Progress, ProgressFile
@@ -174,10 +175,16 @@ def test_a_report_is_drawn_again_from_what_stands_beside_it(
     capsys: Captured, with_a_failure: str
 ) -> None:
     page = Path(with_a_failure, "report.html")
+    card = Path(with_a_failure, "README.md")
     page.unlink(missing_ok=True)
+    card.unlink(missing_ok=True)
     capsys.readouterr()
     assert invoke(["report", with_a_failure]) == 0
     assert capsys.readouterr().out == f"{page}\n"
+    assert is_card(str(card))
+    card.write_text("my own")
+    assert invoke(["report", with_a_failure]) == 0
+    assert card.read_text() == "my own"
     assert "1 of 2 documents failed, more than allowed" in page.read_text()
 
 

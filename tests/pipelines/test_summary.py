@@ -41,7 +41,7 @@ def told(found: Manifest, path: str = "out", *, too_many: bool = False) -> dict[
     """Return the texts beside each name."""
     lines: dict[str, list[str]] = {}
     last = ""
-    for name, text in pairs(path, found, 2.0, too_many=too_many):
+    for name, text in pairs(path, found, 7.0, too_many=too_many):
         last = name or last
         lines.setdefault(last, []).append(text)
     return lines
@@ -52,7 +52,10 @@ def test_it_tells_what_ran_and_what_came_of_it() -> None:
     assert found["dataset"] == ["out"]
     assert found["run"] == [RUN_ID]
     assert found["rows"] == ["10 in 1 file, 2.0 MB"]
-    assert found["time"] == ["2.0 s, 5 texts/s"]
+    assert found["time"] == [
+        "2.0 s from start to publishing, 5 texts/s over that time",
+        "7.0 s in all",
+    ]
 
 
 def test_it_tells_how_far_token_counts_are_known() -> None:

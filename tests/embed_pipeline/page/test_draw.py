@@ -139,3 +139,14 @@ def test_a_page_without_statistics_needs_no_plots() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.strip() == "False"
+
+
+def test_figures_of_a_run_that_embedded_less_than_there_is_say_so_each() -> None:
+    words = "Of this run alone, which embedded 20 texts; the dataset has 2,000 rows."
+    went_on = reports.manifest(2_000, effort={"reused": 1_980.0})
+
+    page = draw(went_on, reports.report(20))
+    for name in ("rates", "time", "spreads", "endpoints", "map-of"):
+        section = page.partition(f'<section aria-labelledby="{name}">')[2].partition("</section>")
+        assert words in section[0], name
+    assert "Of this run alone" not in draw(reports.manifest(2_000), reports.report(2_000))

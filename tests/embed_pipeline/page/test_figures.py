@@ -51,6 +51,22 @@ def test_the_parts_of_the_time_are_told_in_shares() -> None:
     ]
 
 
+def test_where_the_endpoint_tells_no_times_waiting_for_it_is_one_part() -> None:
+    class Untold(Seconds):
+        told: bool = False
+
+    seconds = Untold(wall=100, server=0, load=5, waiting=70, own=25)
+    found = where_time_went(Report(seconds=seconds))
+
+    assert [row[:3] for row in cells(found)] == [
+        ["endpoint", "1 min 15 s", "75.0 %"],
+        ["ours", "25 s", "25.0 %"],
+        ["all", "1 min 40 s", ""],
+    ]
+    assert "The endpoint does not tell how long it computes" in found
+    assert "server" not in found
+
+
 def test_where_no_time_was_measured_nothing_is_shown() -> None:
     assert where_time_went(Report()) == ""
 

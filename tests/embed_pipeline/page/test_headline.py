@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from embed_pipeline.manifest import Manifest
+from embed_pipeline.manifest import Manifest, Refresh, Retried
 from embed_pipeline.page.headline import headline, title
 from embed_pipeline.report import Report, Timeline
 from tests.support import reports
@@ -60,10 +60,79 @@ def test_the_figures_of_a_run() -> None:
     assert found == {
         "rows": ["2,000", ""],
         "failed": ["3", "0.1 % of documents"],
-        "time": ["10 s", ""],
-        "texts/s": ["200", "over the whole run"],
-        "tokens/s": ["14,200", "over the whole run"],
+        "time": ["10 s", "from start to publishing"],
+        "texts/s": ["200", "over that time"],
+        "tokens/s": ["14,200", "over that time"],
     }
+
+
+def retried(made: Manifest, succeeded: int) -> Manifest:
+    """Return the manifest after failures were tried again, of which some are rows now."""
+    again = Retried(
+        run_id="r", started="", finished="", tried=9, succeeded=succeeded, endpoint="",
+        endpoint_version="", embed_pipeline="",
+    )  # fmt: skip
+    rows = made.counts.rows + succeeded
+    counts = made.counts.model_copy(update={"rows": rows, "tokens": rows * 1_000})
+    return made.model_copy(update={"counts": counts, "retried": [again]})
+
+
+def test_rows_that_a_retry_added_are_no_speed_of_the_run() -> None:
+    made = reports.manifest(
+        1_000, 1_000, started="2026-01-01T00:00:00+00:00", finished="2026-01-01T00:00:10+00:00"
+    )
+    counted = Report(run_id=made.run_id, timeline=Timeline(texts=[2_000], tokens=[71_000]))
+    after = figures(retried(made, 1_000), counted)
+
+    assert after["rows"] == ["2,000", "1,000 added later"]
+    assert after["texts/s"][0] == figures(made, counted)["texts/s"][0] == "100"
+    assert after["tokens/s"][0] == figures(made, counted)["tokens/s"][0] == "7,100"
+
+
+def test_an_adopted_dataset_keeps_the_speed_of_its_run() -> None:
+    made = reports.manifest(
+        2_000, started="2026-01-01T00:00:00+00:00", finished="2026-01-01T00:00:10+00:00"
+    )
+    adopted = Refresh(
+        run_id="r", snapshot=1, base=None, published=True, started="2026-02-01T00:00:00+00:00",
+        finished="2026-02-01T00:00:01+00:00", rows=2_000, failed=0, reused=2_000,
+    )  # fmt: skip
+
+    assert figures(made.model_copy(update={"refresh": adopted})) == figures(made)
+
+
+def test_a_refresh_has_the_speed_of_what_it_embedded() -> None:
+    made = reports.manifest(
+        2_000, started="2026-01-01T00:00:00+00:00", finished="2026-01-01T00:00:10+00:00"
+    )
+    refresh = Refresh(
+        run_id="r", snapshot=1, base=None, published=True, started=made.started,
+        finished=made.finished, rows=2_000, failed=0, reused=1_500, embedded=500, tokens=4_000,
+    )  # fmt: skip
+    found = figures(made.model_copy(update={"refresh": refresh}))
+
+    assert found["rows"] == ["2,000", "1,500 reused"]  # of the snapshot before, or of equal texts
+    assert found["texts/s"][0] == "50"
+    assert found["tokens/s"][0] == "400"
+
+
+def test_documents_that_were_dropped_have_no_vector_and_are_told() -> None:
+    made = reports.manifest(20)
+    counts = made.counts.model_copy(update={"documents": 23, "duplicates_dropped": 3})
+
+    assert ended(made.model_copy(update={"counts": counts})) == (
+        "good: Published. 3 documents were dropped, as others have the same id. Every other "
+        "document has its vector. Exit code 0."
+    )
+
+
+def test_of_documents_that_were_split_pieces_are_counted() -> None:
+    made = reports.manifest(90, 10)
+    counts = made.counts.model_copy(update={"chunked_documents": 8})
+    split = made.model_copy(update={"counts": counts})
+
+    assert "10 of 100 pieces failed" in ended(split)
+    assert figures(split)["failed"] == ["10", "10.0 % of pieces"]
 
 
 def test_rows_of_earlier_runs_are_no_speed_of_this_one() -> None:

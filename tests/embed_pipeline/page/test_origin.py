@@ -41,9 +41,26 @@ def test_it_tells_what_ran_with_what() -> None:
         "runner": "FlinkRunner",
         "version": "0.1.0",
         "time": "2026-01-01 00:00:00 to 00:00:02 UTC",
+        "documents": "20",
         "input": "7 files, 7.0 MB docs/2026/part-0000.jsonl docs/2026/part-0001.jsonl "
         "docs/2026/part-0002.jsonl docs/2026/part-0003.jsonl docs/2026/part-0004.jsonl and 2 more",
     }
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"chunked_documents": 8}, "8, split into 257 pieces"),
+        ({"chunked_documents": 257}, "257"),
+        ({"duplicates_dropped": 3}, "257; 3 dropped, as others have the same id"),
+    ],
+)
+def test_it_tells_what_came_in(changed: dict[str, int], words: str) -> None:
+    made = reports.manifest(257)
+    counts = made.counts.model_copy(update=changed)
+
+    found = pairs(what_ran(made.model_copy(update={"counts": counts})))
+    assert found["documents"] == words
 
 
 def test_what_an_older_manifest_does_not_tell_is_unknown_or_left_out() -> None:

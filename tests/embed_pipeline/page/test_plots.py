@@ -53,6 +53,15 @@ def test_a_bar_is_as_large_as_its_share_whatever_its_width() -> None:
     assert high / low == pytest.approx(2, rel=0.02)
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (1, 2), (0, 3), (2, 4)])
+def test_no_axis_begins_below_zero(low: int, high: int) -> None:
+    found = plots.spread("a", "", Bins([low, high], [5]), shares={"p50": low}, unit="ms")
+
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", found)
+    assert "0" in texts
+    assert not [one for one in texts if one.startswith(("-", "−"))]
+
+
 def test_a_long_tail_is_drawn_on_a_logarithmic_scale() -> None:
     bins = Bins([0, 1, 2, 64, 30_000], [1, 9, 9, 1])
     far = plots.spread("a", "", bins, shares={"p50": 20}, unit="ms")

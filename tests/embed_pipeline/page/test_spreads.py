@@ -51,5 +51,11 @@ def test_a_single_number_is_drawn(value: int) -> None:
     assert behind(drawn(request_ms=one)) == [(f"{value:,}", "1")]
 
 
+def test_latency_is_told_to_be_that_of_answered_requests() -> None:
+    one = Histogram(edges=[4, 5], counts=[3], sum=12, max=4)
+
+    assert "Requests are those that were answered well." in drawn(request_ms=one)
+
+
 def test_where_nothing_was_sent_there_is_nothing_to_show() -> None:
     assert drawn() == ""
