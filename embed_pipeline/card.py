@@ -176,9 +176,8 @@ def _words(made: Mapping[str, Any]) -> int:
 
 def _counts(manifest: Manifest) -> Iterator[Row]:
     counts = manifest.counts
-    yield "documents", f"{counts.documents:,}"
-    if counts.chunked_documents is not None:
-        yield "of which split", f"{counts.chunked_documents:,}; the other counts are of pieces"
+    pieces = "" if counts.chunked_documents is None else "; the other counts are of pieces"
+    yield "documents", counts.documents_told + pieces
     yield "rows", f"{counts.rows:,}"
     yield "failed", f"{counts.failed:,}"
     for told, count in counts.failed_by_blame_and_kind.items():

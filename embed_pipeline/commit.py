@@ -14,11 +14,12 @@ from embed_pipeline.card_file import drop_card, write_card
 from embed_pipeline.duplicates import IN_JOB, IN_PIPELINE, find_duplicates
 from embed_pipeline.errors import InterruptedJobError, NothingSucceeds, RefusedError
 from embed_pipeline.locations import name, parse
-from embed_pipeline.manifest import DataFile, Manifest, read_manifest
+from embed_pipeline.manifest import Counts, DataFile, Manifest, read_manifest
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import clean_up, is_part
 from embed_pipeline.packing import packed
 from embed_pipeline.parts import PartFile, Written
+from embed_pipeline.report import Map, Report
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Folder, Run, check_wanted
 from embed_pipeline.table_parts import TablePart
@@ -203,7 +204,7 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
         data=data,
         failures=failure_files,
     )
-    reporting.write(target.run.path, manifest, written.report, target.output)
+    reporting.write(target.run.path, manifest, _of_rows(target, written, counts), target.output)
     files.write_bytes(target.run.manifest, manifest.to_json())
     _describe(target.run.path, manifest)
     clean_up(target.run, target.reused)
@@ -223,6 +224,17 @@ def _describe(folder: str, manifest: Manifest) -> None:
     """Write what tells people of a dataset, once it is one."""
     reporting.redraw(folder, manifest)
     write_card(folder, manifest)
+
+
+def _of_rows(target: Target, written: Written, counts: Counts) -> Report | None:
+    """Return the report, without its map where that may show a row that was dropped.
+
+    Of ids that stand twice among what was embedded, the map has none; but one may stand at a row of
+    an earlier run that is reused.
+    """
+    if written.report and counts.duplicates_dropped and target.reused:
+        return written.report.model_copy(update={"map": Map(of=written.report.map.of)})
+    return written.report
 
 
 def _published_before(target: Target) -> Manifest | None:

@@ -58,7 +58,7 @@ def drafted(bundles: Iterable[Bundle], output: Output, provenance: Mapping[str, 
     """Return the report of bundles; see `draft`."""
     found = list(bundles)
     total = merged(one.statistics for one in found)
-    drawn = lowest((one for each in found for one in each.points), points.MOST, points.order)
+    drawn = lowest((one for each in found for one in each.points), points.DRAWN, points.order)
     return Report(
         timeline=_timeline(total.timeline),
         seconds=_seconds(total.times),
@@ -71,7 +71,9 @@ def drafted(bundles: Iterable[Bundle], output: Output, provenance: Mapping[str, 
             kind: Fault(count=total.faults[kind], lost_s=total.lost[kind] / SECOND)
             for kind in sorted(total.faults)
         },
-        map=_map(drawn, total.token_counts.count, output, int(provenance["dimension"])),
+        map=_map(
+            points.single(drawn), total.token_counts.count, output, int(provenance["dimension"])
+        ),
     )
 
 
@@ -83,8 +85,14 @@ def _timeline(found: Timeline) -> report.Timeline:
 def _seconds(times: Mapping[str, int]) -> Seconds:
     wall, *others = (times[name] for name in ("wall", "server", "load", "waiting"))
     server, load, waiting = (one / SECOND for one in others)
-    own = max(0, wall - sum(others)) / SECOND
-    return Seconds(wall=wall / SECOND, server=server, load=load, waiting=waiting, own=own)
+    return Seconds(
+        wall=wall / SECOND,
+        server=server,
+        load=load,
+        waiting=waiting,
+        own=max(0, wall - sum(others)) / SECOND,
+        told=not times["untold"],
+    )
 
 
 def _histogram(found: histogram.Histogram) -> report.Histogram:

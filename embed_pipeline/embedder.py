@@ -143,6 +143,15 @@ class Embedder:
                 self._sizing = Sizing(limits, self._tokens)
             return self._sizing
 
+    def loading_s(self, since: float) -> float:
+        """Return how much of the time since then the last request took that loads the model.
+
+        Args:
+            since: By `time.monotonic`.
+        """
+        began, ended = self._pool.loaded
+        return max(0.0, ended - max(began, since))
+
     def rested(self) -> dict[str, float]:
         """Return how long each address has rested since this was last called, in seconds."""
         return self._pool.rested()

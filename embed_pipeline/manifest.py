@@ -30,7 +30,8 @@ class Counts(BaseModel):
     """Count what became of the documents.
 
     documents = rows + failed + duplicates_dropped, or nothing is published. Where documents were
-    split, these are their pieces, and `chunked_documents` says how many were split.
+    split, these are their pieces, and `chunked_documents` says how many documents those are of,
+    each of one piece or more.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +45,15 @@ class Counts(BaseModel):
     rows_by_truncated: Mapping[str, int] = {}
     failed_by_blame_and_kind: Mapping[str, int]
     chunked_documents: int | None = None
+
+    @property
+    def documents_told(self) -> str:
+        """Return how many documents there were, and how many pieces they were split into."""
+        if self.chunked_documents is None:
+            return f"{self.documents:,}"
+        if self.chunked_documents == self.documents:
+            return f"{self.documents:,}, none split"
+        return f"{self.chunked_documents:,}, split into {self.documents:,} pieces"
 
     def too_many_failed(self, fraction: float) -> bool:
         """Tell whether more failed than allowed: by the documents' fault, or any by the server's.

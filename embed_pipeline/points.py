@@ -1,5 +1,6 @@
 """The sample of rows that the report's map is drawn from."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from embed_pipeline.records import Document
 
 MOST = 2_000  # points of the map
+DRAWN = MOST + 1  # the highest is left out, as one of its rank may not be among them
 LONGEST_VALUE = 64  # characters of an attribute's value
 LONGEST_TEXT = 80  # characters of a text
 CUT = "…"  # ends a value that was cut
@@ -45,6 +47,19 @@ def point(rank: int, document: Document, vector: NDArray[np.float32]) -> Point:
 def order(one: Point) -> tuple[int, bytes, str]:
     """Return what points are ordered by."""
     return one[:3]
+
+
+def single(drawn: list[Point]) -> list[Point]:
+    """Return the points whose ids stand once among all rows, as the commit may drop the others.
+
+    Equal ids have equal ranks; of all ranks but the highest, every row is there.
+
+    Args:
+        drawn: The DRAWN lowest of all rows, in order.
+    """
+    count = Counter(one.rank for one in drawn)
+    last = drawn[-1].rank if len(drawn) == DRAWN else None
+    return [one for one in drawn if count[one.rank] == 1 and one.rank != last]
 
 
 def head(text: str) -> str:

@@ -57,6 +57,9 @@ class Pool:
         endpoint: With concrete addresses.
         retry: Bounds of the repetition of one request, at whatever addresses.
         in_flight: Requests under way at each address, at most.
+
+    Attributes:
+        loaded: From when to when the last request took that loads the model (`time.monotonic`).
     """
 
     def __init__(self, endpoint: Endpoint, retry: Retry, in_flight: int = 1) -> None:
@@ -67,6 +70,7 @@ class Pool:
         self._right: Identity | None = None  # what the first address that answered has
         self._asking = 0  # requests that were asked for and are not answered for good yet
         self._repeated = 0  # tries beyond the first
+        self.loaded = (0.0, 0.0)
 
     def close(self) -> None:
         """Close every connection."""
@@ -314,7 +318,9 @@ class Pool:
         if self._right is not None and digest != self._right.digest:
             return Identity(digest, None, None)
         if lane.right_at is None:
+            began = time.monotonic()
             lane.client.load(attempts=1)
+            self.loaded = (began, time.monotonic())
         sent = lane.client.send(FINGERPRINT_TEXTS)
         lane.reloaded |= sent.reloaded and lane.right_at is not None
         context = told_context(lane.client, lane.endpoint, attempts=1)

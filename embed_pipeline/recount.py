@@ -17,7 +17,7 @@ from embed_pipeline.records import TokenCountSource
 
 LEAST_COSINE = 0.999  # of a row's vector and that of its text alone: batches change digits only
 LEAST_SHARE = 0.9  # of verified counts that a sample confirms, if the tokenizer is the model's
-ATTEMPTS = 2  # of each text: its row is there, whatever comes of this
+ATTEMPTS = 2  # where the server is to blame, else one: rows are there, whatever comes of this
 
 
 class Sampled(NamedTuple):
@@ -62,7 +62,7 @@ def recount(sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry) -> Rec
     """Send each text alone; tell for each token_count_source how many were asked and agreed.
 
     A text that gets no answer now, or no count, is not counted as asked; nor is one that went alone
-    before, as its count is the endpoint's.
+    before, as its count is the endpoint's. Of several addresses, one that fails is left out.
 
     Returns:
         Such as {"verified": {"asked": 100, "agreed": 100}}; empty where nothing was asked.
@@ -72,18 +72,25 @@ def recount(sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry) -> Rec
     """
     found: Recount = {}
     hurried = retry.model_copy(update={"attempts": min(retry.attempts, ATTEMPTS)})
+    bad = well = ""  # the address that failed last, and the one that answered last
+    at = ""  # any; once one has failed, the one that answers
     with Pool(endpoint, hurried) as client:
         for one in sampled:
             if interrupt.stop_requested():
                 break
             try:
-                answer = client.embed([one.text]).answer
+                tries = client.embed([one.text], 1, at=at)
             except (errors.RequestTimedOut, errors.ConnectionFailed, errors.ConnectionLost):
                 break  # the rows are there; an endpoint in trouble is not waited for each time
-            except errors.EndpointError:
+            except errors.EndpointError as error:
+                bad = error.address
+                at = "" if bad == well else well
                 continue
-            _check(one, answer.vectors[0])
-            count = answer.token_count
+            well = tries.address
+            if bad or tries.faults:
+                at = well
+            _check(one, tries.answer.vectors[0])
+            count = tries.answer.token_count
             if count is not None and one.token_count_source in ("verified", "estimated"):
                 tally = found.setdefault(one.token_count_source, {"asked": 0, "agreed": 0})
                 tally["asked"] += 1

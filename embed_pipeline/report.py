@@ -39,9 +39,12 @@ class Seconds(_Part):
 
     `wall` is what bundles took from start to end, what is done in the same stage included. `server`
     and `load` are the parts of it in which a bundle waited while the endpoint computed, or loaded
-    the model; `waiting` is how long bundles were blocked otherwise (network, queue at the server,
-    pauses), `own` what they were not. The four add up to `wall`; `statistics.Statistics.spend` says
-    how requests that overlap are split.
+    the model; `waiting` is how long bundles were blocked otherwise (checks before the first text,
+    network, queue at the server, pauses), `own` what they were not. The four add up to `wall`;
+    `statistics.Statistics.spend` says how requests that overlap are split.
+
+    `told` is whether all answers told how long the endpoint took. Where it is false, `waiting` has
+    what cannot be told apart from it: `server`, `load` and `waiting` have a meaning as a sum only.
     """
 
     wall: float = 0.0
@@ -49,6 +52,7 @@ class Seconds(_Part):
     load: float = 0.0
     waiting: float = 0.0
     own: float = 0.0
+    told: bool = True
 
 
 class Histogram(_Part):
@@ -113,6 +117,8 @@ class FailurePlace(_Part):
 class Report(_Part):
     """Hold what the report of a run is drawn from, beside its manifest.
 
+    All but `places` is of the texts this run embedded. Where ids that stand twice were dropped at
+    the end (`on_duplicate`), `map` has none of them; the rest counts what was dropped, too.
     `context` is how many tokens the model reads, `places` has at most three failures a kind.
     """
 

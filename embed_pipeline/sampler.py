@@ -20,7 +20,7 @@ class Bounds:
         mapped: Points of the map; 0 for none.
     """
 
-    def __init__(self, recounted: int, mapped: int = points.MOST) -> None:
+    def __init__(self, recounted: int, mapped: int = points.DRAWN) -> None:
         self.recounted = Bound(recounted)
         self.mapped = Bound(mapped)
         self.counts = (recounted, mapped)

@@ -27,7 +27,8 @@ class Statistics:
         timeline: By the second a batch of texts came back: texts, their tokens, those that failed,
             requests, and tries that failed.
         times: Microseconds: "wall", "server", "load", "waiting" (see `spend`); and "asked",
-            "asked_server", "asked_load", what requests took in all, and by the endpoint's account.
+            "asked_server", "asked_load", what requests took in all, and by the endpoint's account;
+            and "untold", how many answers told no duration.
         request_ms: Durations of requests that brought vectors of the corpus.
         batch_texts: Texts in each of them.
         token_counts: Tokens of each text that has a vector.
@@ -74,6 +75,7 @@ class Statistics:
         times, at = self.times, self._at(answered.address)
         times["asked_load"] += load
         times["asked_server"] += max(0, server)
+        times["untold"] += answered.total_ns <= 0
         at["requests"] += 1
         at["texts"] += answered.texts
         at["tokens"] += answered.tokens
@@ -94,7 +96,9 @@ class Statistics:
         for address, rest in seconds.items():
             self._at(address)["rested"] += round(SECOND * rest)
 
-    def spend(self, wall_s: float, opening_s: float, blocked_s: float) -> None:
+    def spend(
+        self, wall_s: float, opening_s: float, blocked_s: float, loading_s: float = 0.0
+    ) -> None:
         """Tell where the time of a bundle went, at its end.
 
         Requests overlap, so their durations do not add up to the time they take. What counts is how
@@ -105,18 +109,20 @@ class Statistics:
 
         Args:
             wall_s: From the bundle's start to its end.
-            opening_s: How long its first texts waited until the model was loaded: all of it load.
+            opening_s: How long its first text waited until the endpoint was known.
             blocked_s: How long it waited for requests.
+            loading_s: How much of `opening_s` was for the request that loads the model.
         """
         times = self.times
-        wall, opening, blocked = (round(SECOND * one) for one in (wall_s, opening_s, blocked_s))
+        seconds = (wall_s, opening_s, blocked_s, loading_s)
+        wall, opening, blocked, loading = (round(SECOND * one) for one in seconds)
         asked = max(1, times["asked"], times["asked_server"] + times["asked_load"])
         server = blocked * times["asked_server"] // asked
         load = blocked * times["asked_load"] // asked
         times["wall"] += wall
         times["server"] += server
-        times["load"] += load + opening
-        times["waiting"] += blocked - server - load
+        times["load"] += load + loading
+        times["waiting"] += blocked - server - load + opening - loading
 
     def merge(self, other: "Statistics") -> None:
         """Take what another one has counted."""

@@ -57,6 +57,7 @@ class EmbedStream(Generic[T]):
 
     Attributes:
         opening_s: How long it waited until the endpoint had loaded the model and was known.
+        loading_s: How much of that was for the request that loads the model.
         blocked_s: How long it waited for requests, in seconds.
     """
 
@@ -79,7 +80,7 @@ class EmbedStream(Generic[T]):
         self._given_up = threading.Event()
         self._room = threading.Semaphore(embedder.in_flight)
         self._broken: Future[Outcome] | None = None
-        self.opening_s = 0.0
+        self.opening_s = self.loading_s = 0.0
         self.blocked_s = 0.0
 
     def add(self, document: Document, tag: T) -> Sequence[Done[T]]:
@@ -91,7 +92,8 @@ class EmbedStream(Generic[T]):
         if not self._window:
             began = time.monotonic()
             self._window = WINDOW if self._embedder.groups else 1
-            self.opening_s += time.monotonic() - began
+            self.opening_s = time.monotonic() - began
+            self.loading_s = self._embedder.loading_s(began)
             self._most_texts = self._window * self._batching.max_texts
             self._most_chars = self._window * self._batching.max_chars
         self._incoming.append(document)

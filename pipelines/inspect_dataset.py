@@ -87,7 +87,7 @@ def origin(manifest: Manifest) -> Iterator[Pair]:
         yield "tokenizer", told or "none: tokens are shares of the endpoint's counts"
     yield "embed_pipeline", str(made.get("embed_pipeline", "unknown"))
     if manifest.counts.chunked_documents is not None:
-        yield "chunked", f"{manifest.counts.chunked_documents:,} documents were split"
+        yield "documents", manifest.counts.documents_told
     yield from _checked(manifest)
 
 

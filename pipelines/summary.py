@@ -32,7 +32,7 @@ def pairs(
     return [
         ("dataset", path),
         ("run", manifest.run_id),
-        ("documents", _documents(counts)),
+        ("documents", counts.documents_told),
         ("rows", f"{counts.rows:,} in {stored}, {size / 1e6:,.1f} MB"),
         *([("", f"{reused:,} of them from earlier runs")] if reused else []),
         ("failed", f"{counts.failed:,}"),
@@ -61,13 +61,6 @@ def some_failures(path: str, manifest: Manifest) -> str:
     shown = [f"  {row['kind']}: {_place(row)}{row['message']}" for row in rows]
     more = f"  all of them: {files.join(path, 'failures')}"
     return "\n".join([*shown, more, ""])
-
-
-def _documents(counts: Counts) -> str:
-    """Tell how many documents there were, and how many pieces they were split into."""
-    if counts.chunked_documents is None:
-        return f"{counts.documents:,}"
-    return f"{counts.chunked_documents:,}, split into {counts.documents:,} pieces"
 
 
 def _kinds(counts: Counts) -> list[tuple[str, str]]:

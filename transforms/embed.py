@@ -246,7 +246,8 @@ class EmbedDoFn(beam.DoFn):
         """Return the bundle's statistics, with where its time went."""
         found, stream = self._statistics, self._stream
         found.rested(self._embedder.rested())
-        found.spend(time.monotonic() - self._began, stream.opening_s, stream.blocked_s)
+        wall = time.monotonic() - self._began
+        found.spend(wall, stream.opening_s, stream.blocked_s, stream.loading_s)
         return found
 
     def _records(self, done: Iterable[Done[WindowedValue]]) -> list[WindowedValue | TaggedOutput]:

@@ -189,7 +189,8 @@ def test_pieces_are_told_from_documents() -> None:
         provenance={**made_by(), "on_too_long": "chunk"}, counts=counts, columns=columns
     )
     text = card(found)
-    assert "| of which split | 12; the other counts are of pieces |" in text
+    documents = "12, split into 1,240 pieces; the other counts are of pieces"
+    assert f"| documents | {documents} |" in text
     assert "| longer texts are | split; each row is a piece |" in text
     assert "| `document_id` | `string` | the document a piece is of |" in text
 

@@ -445,6 +445,15 @@ def test_the_report_of_the_dataset_before_goes_with_it(out: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "data", "manifest.json"]
 
 
+def test_where_reused_rows_may_be_those_that_were_dropped_there_is_no_map(out: Path) -> None:
+    to = target(out, "last")._replace(reused=(another_run(out),))
+    report = Report(map=Map(of=3, x=[0.5], y=[0.25], category=[-1], texts=["dropped"]))
+    published(to, Written(made_by(), 2, [part(to, row("a"), row("a"))], [], report=report))
+    found = read_report(str(out))
+    assert found is not None
+    assert found.map == Map(of=3)
+
+
 def test_parts_that_are_kept_keep_what_was_counted(out: Path) -> None:
     to = target(out)
     report = Report(context=7, map=Map(of=3, x=[0.5], y=[0.25], category=[-1]))

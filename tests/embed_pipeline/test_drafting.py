@@ -27,7 +27,7 @@ def drawn(number: int) -> Point:
     return point(zlib.crc32(document.id.encode()), document, vector_of(document.text))
 
 
-def bundle(*numbers: int, second: int = 100, tokens: int = 4) -> bytes:
+def bundle(*numbers: int, second: int = 100, tokens: int = 4, total_ns: int = 10_000_000) -> bytes:
     """Return what a bundle of one request tells that had one fault."""
     statistics = Statistics()
     results = [Vector(np.zeros(1, np.float32), tokens, "verified", False) for _ in numbers]
@@ -37,14 +37,14 @@ def bundle(*numbers: int, second: int = 100, tokens: int = 4) -> bytes:
             requests=2,
             faults={"Overloaded": 1},
             failed_tries=[FailedTry("Overloaded", "http://two", 0.25)],
-            answered=[Answered("http://one", len(numbers), 4, 20, 10_000_000, 0)],
+            answered=[Answered("http://one", len(numbers), 4, 20, total_ns, 0)],
             request_ms=[20],
             batch_texts=[len(numbers)],
             asked_s=0.5,
             ended=second,
         ),
     )
-    statistics.spend(2.0, 0.25, 1.0)
+    statistics.spend(2.0, 0.25, 1.0, 0.125)
     return pickle.dumps(Bundle(statistics, [drawn(number) for number in numbers]), 5)
 
 
@@ -59,7 +59,8 @@ def test_bundles_become_one_report() -> None:
     line = found.timeline
     assert (line.start, line.width_s, line.texts, line.tokens) == (100, 1, [3, 0, 1], [12, 0, 7])
     assert (line.failed, line.requests, line.faults) == ([0] * 3, [2, 0, 2], [1, 0, 1])
-    assert found.seconds == Seconds(wall=4.0, server=0.04, load=0.5, waiting=1.96, own=1.5)
+    assert found.seconds == Seconds(wall=4.0, server=0.04, load=0.25, waiting=2.21, own=1.5)
+    assert found.seconds.told
     assert (found.token_counts.edges, found.token_counts.counts) == ([4, 5, 6, 7, 8], [3, 0, 0, 1])
     assert (found.token_counts.sum, found.token_counts.max, found.context) == (19, 7, 256)
     one, two = found.endpoints
@@ -80,6 +81,17 @@ def test_the_map_is_the_same_whatever_the_bundles() -> None:
 def test_the_map_has_no_more_points_than_a_page_can_show() -> None:
     found = drafted(bundle(*range(MOST + 50))).map
     assert (found.of, len(found.x), len(found.category)) == (MOST + 50, MOST, MOST)
+
+
+def test_an_answer_that_tells_no_duration_is_told() -> None:
+    assert not drafted(bundle(1), bundle(2, total_ns=0)).seconds.told
+
+
+def test_the_map_has_no_point_of_an_id_that_stands_twice() -> None:
+    bundles = [bundle(1, 2, 3), bundle(3, 4)]
+    found = drafted(*bundles, output=TEXTS)
+    assert sorted(found.map.texts) == [f"<b>text</b> {number}" for number in (1, 2, 4)]
+    assert found.map.of == 5
 
 
 def test_no_text_is_shown_unless_that_is_asked_for() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embed_pipeline.points import CUT, head, order, point, vectors
+from embed_pipeline.points import CUT, DRAWN, Point, head, order, point, single, vectors
 from embed_pipeline.records import Document
 from tests.support.scripted import vector_of
 
@@ -58,3 +58,17 @@ def test_no_points_are_a_matrix_of_no_rows() -> None:
 def test_points_are_in_the_order_of_their_ranks() -> None:
     found = [point(rank, Document("id", "x"), vector_of("x")) for rank in (3, 1, 2)]
     assert [one.rank for one in sorted(found, key=order)] == [1, 2, 3]
+
+
+def ranked(*ranks: int) -> list[Point]:
+    return [Point(rank, b"", str(place), {}) for place, rank in enumerate(ranks)]
+
+
+def test_points_of_one_rank_are_left_out() -> None:
+    assert [one.rank for one in single(ranked(1, 2, 2, 3, 3, 3, 4))] == [1, 4]
+
+
+def test_a_point_whose_twin_may_be_the_first_that_was_not_drawn_is_left_out() -> None:
+    every = ranked(*range(DRAWN))
+    assert single(every) == every[:-1]
+    assert single(every[1:]) == every[1:]

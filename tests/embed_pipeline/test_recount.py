@@ -8,7 +8,7 @@ from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.ranks import rank_of
 from embed_pipeline.records import TokenCountSource
 from embed_pipeline.recount import Sampled, contradicted, recount
-from tests.support.scripted import ScriptedEndpoint, error, vector_of
+from tests.support.scripted import ScriptedEndpoint, error, scripted, vector_of
 
 ONCE = Retry(attempts=1)
 
@@ -88,12 +88,33 @@ def test_an_answer_without_a_count_is_not_counted(endpoint: ScriptedEndpoint) ->
     assert asked(endpoint, row("one", 3)) == {}
 
 
-def test_a_text_is_tried_twice_at_most_however_patient_the_settings(
+def test_a_text_that_fails_is_not_sent_again_however_patient_the_settings(
     endpoint: ScriptedEndpoint,
 ) -> None:
     endpoint.script = lambda _: error(500, "no")
     assert asked(endpoint, row("one", 3), retry=Retry(attempts=30)) == {}
-    assert len(endpoint.requests) == 2
+    assert len(endpoint.requests) == 1
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_of_several_addresses_one_that_fails_is_not_asked_again(status: int) -> None:
+    rows = [row(f"text {number}", 4) for number in range(20)]
+    with scripted() as well, scripted() as dead:
+        dead.script = lambda _: error(status, "dead")
+        endpoint = Endpoint(url=[dead.url, well.url], model="all-minilm")
+        found = recount(rows, endpoint, Retry(attempts=30))
+        assert len(dead.requests) == 1
+        assert found == {"verified": {"asked": len(well.requests), "agreed": len(well.requests)}}
+        assert len(well.requests) >= 19
+
+
+def test_where_the_other_address_fails_too_the_first_is_asked_again() -> None:
+    with scripted() as one, scripted() as two:
+        one.script = lambda _: error(500, "no") if len(one.requests) == 1 else None
+        two.script = lambda _: error(500, "no") if len(two.requests) > 3 else None
+        endpoint = Endpoint(url=[one.url, two.url], model="all-minilm")
+        found = recount([row(f"text {n}", 4) for n in range(20)], endpoint, Retry())
+        assert found["verified"]["asked"] > 6
 
 
 def test_a_stop_ends_the_asking(endpoint: ScriptedEndpoint) -> None:

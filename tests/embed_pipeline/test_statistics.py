@@ -98,10 +98,17 @@ def test_what_faults_took_counts_as_waiting() -> None:
     assert spent(found) == {"wall": 300_000, "server": 10_000, "load": 5_000, "waiting": 185_000}
 
 
-def test_until_the_model_is_loaded_is_time_of_loading() -> None:
+def test_before_the_first_text_only_the_request_that_loads_is_time_of_loading() -> None:
     found = Statistics()
-    found.spend(wall_s=2.0, opening_s=1.5, blocked_s=0.25)
-    assert spent(found) == {"wall": 2_000_000, "server": 0, "load": 1_500_000, "waiting": 250_000}
+    found.spend(wall_s=2.0, opening_s=1.5, blocked_s=0.25, loading_s=1.25)
+    assert spent(found) == {"wall": 2_000_000, "server": 0, "load": 1_250_000, "waiting": 500_000}
+
+
+def test_answers_that_tell_no_duration_are_counted() -> None:
+    found = Statistics()
+    for total_ns in (0, 10**7, 0):
+        found.count(vectors(4), effort(answered=[Answered(ONE, 1, 4, 20, total_ns, 0)]))
+    assert found.times["untold"] == 2
 
 
 def test_a_server_whose_clock_says_more_than_a_request_took_is_not_believed() -> None:

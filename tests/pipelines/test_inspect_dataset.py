@@ -78,6 +78,17 @@ def test_origin_figures_and_verdict_are_printed(tmp_path: Path, made: Manifest) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("documents", "told"), [(6, "6, none split"), (2, "2, split into 6 pieces")]
+)
+def test_documents_are_told_from_their_pieces(
+    tmp_path: Path, made: Manifest, documents: int, told: str
+) -> None:
+    counts = made.counts.model_copy(update={"chunked_documents": documents})
+    changed(tmp_path, made, counts=counts)
+    assert f"documents       {told}" in inspected(tmp_path)[1]
+
+
 def test_each_problem_is_printed_whole_and_the_exit_code_is_1(
     tmp_path: Path, made: Manifest
 ) -> None:

@@ -251,6 +251,19 @@ def test_duplicate_ids_are_refused_and_a_rerun_embeds_nothing_again(
     assert endpoint.texts == []
 
 
+@pytest.mark.parametrize("policy", ["first", "last"])
+def test_no_text_of_a_row_that_was_dropped_is_in_the_report(job: Job, policy: str) -> None:
+    job.settings["output"]["report_texts"] = True
+    job.settings["corpus"]["on_duplicate"] = policy
+    job.documents(
+        {"id": "a", "text": "twin one"}, {"id": "b", "text": "alone"}, {"id": "a", "text": "twin 2"}
+    )
+    assert job.run()[0] == 0
+    assert read_manifest(str(job.out)).counts.duplicates_dropped == 1
+    shown = [(job.out / name).read_text() for name in ("report.json", "report.html")]
+    assert all("alone" in text and "twin" not in text for text in shown)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -77,6 +77,7 @@ def test_it_tells_how_many_rows_were_cut() -> None:
 def test_it_tells_documents_from_pieces() -> None:
     assert told(manifest())["documents"] == ["10"]
     assert told(manifest(chunked_documents=3))["documents"] == ["3, split into 10 pieces"]
+    assert told(manifest(chunked_documents=10))["documents"] == ["10, none split"]
 
 
 def test_it_tells_failures_by_kind_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
