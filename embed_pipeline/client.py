@@ -130,6 +130,7 @@ class Client:
             self._bounded(attempts),
             lambda: self._transport.exchange("GET", path, None, seconds, SMALL_BODY),
             patient=True,
+            request=self._transport.request(path, "GET"),
         )
         return self._object(got.found, path)
 
@@ -149,6 +150,7 @@ class Client:
             self._bounded(attempts),
             lambda: self._transport.exchange("POST", "/api/show", body, seconds, SHOWN_BODY),
             patient=True,
+            request=self._transport.request("/api/show"),
         )
         return self._object(got.found, "/api/show")
 
@@ -168,6 +170,7 @@ class Client:
             self._bounded(attempts),
             lambda: self._ask(body, seconds, SMALL_BODY),
             patient=True,
+            request=self._transport.request("/api/embed"),
         )
 
     def embed(
@@ -194,7 +197,11 @@ class Client:
             InterruptedJobError: A stop was asked for while waiting to try again.
         """
         return embed_tried(
-            self._retry, lambda: self.send(texts, truncate=truncate), tries, patient=patient
+            self._retry,
+            lambda: self.send(texts, truncate=truncate),
+            tries,
+            patient=patient,
+            request=self._transport.request("/api/embed"),
         )
 
     def send(self, texts: Sequence[str], *, truncate: bool = False) -> Sent:
@@ -311,10 +318,15 @@ class Client:
 
 
 def embed_tried(
-    retry: Retry, once: Callable[[], Sent], tries: int | None = None, *, patient: bool = False
+    retry: Retry,
+    once: Callable[[], Sent],
+    tries: int | None = None,
+    *,
+    patient: bool = False,
+    request: str = "",
 ) -> Tries:
     """Repeat an embed request as `tried` does; return its answer and what it took."""
-    got = tried(retry, once, tries, patient=patient)
+    got = tried(retry, once, tries, patient=patient, request=request)
     answer, wall_ms, reloaded, throttled_s, address = got.found
     return Tries(
         answer,

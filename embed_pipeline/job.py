@@ -140,6 +140,8 @@ def _override(found: dict[str, Any], override: str) -> None:
     names = path.strip().split(".")
     if not equals or len(names) < 2:
         raise ConfigError(f"--set {path}: write it as job.endpoint.model=VALUE")
+    if names[0] not in JobFile.model_fields and names[0] in Job.model_fields:
+        raise ConfigError(f"--set {path}: did you mean job.{path.strip()}?")
     cure = f"put it in quotes: --set '{path}=\"...\"'"
     try:
         value = yaml.load(text, _Loader)  # noqa: S506 (it is safe)

@@ -80,10 +80,16 @@ def _tokenizer(client: Client, endpoint: Endpoint, tokens: Tokens) -> ModelToken
     if told is not None and _agrees(client, endpoint, told, "the vocabulary it tells"):
         return told
     warn_once(
-        f"{endpoint.masked_url} does not tell the tokenizer of '{endpoint.model}', so token counts "
-        "are estimates; set tokens.tokenizer to the tokenizer.json that was published with it"
+        f"{_told(endpoint, 'does', 'do')} not tell the tokenizer of '{endpoint.model}', so "
+        "token counts are estimates; set tokens.tokenizer to the tokenizer.json that was "
+        "published with it"
     )
     return None
+
+
+def _told(endpoint: Endpoint, one: str, several: str) -> str:
+    """Return the addresses with the verb that goes with so many."""
+    return f"{endpoint.masked_url} {one if len(endpoint.urls) == 1 else several}"
 
 
 def _agrees(client: Client, endpoint: Endpoint, tokenizer: ModelTokenizer, origin: str) -> bool:
@@ -96,8 +102,8 @@ def _agrees(client: Client, endpoint: Endpoint, tokenizer: ModelTokenizer, origi
     if total is None or total == counted:
         return True
     warn_once(
-        f"{endpoint.masked_url} counts {total} tokens in plain texts where the tokenizer made of "
-        f"{origin} counts {counted}: that is not the model's, and is not used"
+        f"{_told(endpoint, 'counts', 'count')} {total} tokens in plain texts where the "
+        f"tokenizer made of {origin} counts {counted}: that is not the model's, and is not used"
     )
     return False
 
@@ -121,8 +127,8 @@ def _context(client: Client, endpoint: Endpoint) -> tuple[int, ContextSource]:
     if probed is not None:
         return probed, "probed"
     warn_once(
-        f"{endpoint.masked_url} does not tell how many tokens the model reads, and asking with "
-        f"long texts does not show it: {ASSUMED_CONTEXT} are assumed"
+        f"{_told(endpoint, 'does', 'do')} not tell how many tokens the model reads, and "
+        f"asking with long texts does not show it: {ASSUMED_CONTEXT} are assumed"
     )
     return ASSUMED_CONTEXT, "assumed"
 
@@ -135,6 +141,7 @@ def warn_once(text: str) -> None:
 
 def _probed_context(client: Client) -> int | None:
     """Find the context by letting the server cut long texts: what it then counts is the context."""
+    _log.debug("probing the context with long texts, which may be refused")
     for words in PROBED_WORDS:
         try:
             count = client.embed([PROBE_WORD * words], tries=1, truncate=True).answer.token_count
@@ -156,6 +163,7 @@ def _asked_too_long(client: Client, context: int) -> tuple[bool, int | None]:
         Whether it is refused; and where it is not, how many tokens were read of it, if that is
         told.
     """
+    _log.debug("probing with a text of more tokens than the context, which may be refused")
     try:
         return False, client.embed([PROBE_WORD * (context + 1)], tries=1).answer.token_count
     except errors.TextTooLong:

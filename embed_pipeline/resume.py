@@ -163,6 +163,22 @@ def candidates(path: str, job: Mapping[str, Any], digest: str) -> list[Left]:
     return found
 
 
+def why_not(run: Run, job: Mapping[str, Any], digest: str) -> str:
+    """Return why `candidates` leaves out a run, to follow "nothing of it is reused:"."""
+    told = told_of(run)
+    if told is None:
+        return "it does not say what it is of"
+    if is_alive(told):
+        return f"it is still running (process {told['pid']})"
+    if told.get("identity") != identity(job):
+        return "it was of other input files or settings"
+    if not digest or not told.get("digest"):
+        return "nobody knows whether it was of the same model: the endpoint told no digest"
+    if told["digest"] != digest:
+        return "it was of another model"
+    return "it has left no whole file"
+
+
 def choose(found: Sequence[Left], made: Mapping[str, Any], keying: Keying) -> Reused | None:
     """Return what of earlier runs fits into one dataset with what is made now; None: nothing.
 

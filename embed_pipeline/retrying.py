@@ -50,6 +50,7 @@ def tried(
     *,
     patient: bool = False,
     back_off: tenacity.wait.wait_base = BACK_OFF,
+    request: str = "",
 ) -> Tried[T]:
     """Try until it succeeds or the bounds are reached: attempts and time are both bounded.
 
@@ -62,12 +63,13 @@ def tried(
             own bound. Errors of the server are tried as often as the settings say.
         patient: Try every transient error as often as the settings say.
         back_off: How long to wait before another try.
+        request: What the log calls it, where errors do not name their address.
 
     Raises:
         EndpointError: The last try's; it tells what all of them took.
         InterruptedJobError: A stop was asked for while waiting to try again.
     """
-    repetition = _Repetition(tries, patient=patient, back_off=back_off)
+    repetition = _Repetition(tries, patient=patient, back_off=back_off, request=request)
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(retry.attempts)
         | tenacity.stop_before_delay(retry.total_seconds),
@@ -89,11 +91,17 @@ class _Repetition:
     """Decide whether one request is repeated and when, and count what that took."""
 
     def __init__(
-        self, tries: int | None, *, patient: bool, back_off: tenacity.wait.wait_base
+        self,
+        tries: int | None,
+        *,
+        patient: bool,
+        back_off: tenacity.wait.wait_base,
+        request: str,
     ) -> None:
         self._tries = tries
         self._patient = patient
         self._back_off = back_off
+        self._request = f"{request}: " if request else ""
         self._faults: Counter[str] = Counter()
         self._failed: list[errors.EndpointError] = []
         self._sent: list[float] = []  # when each of those was
@@ -110,7 +118,8 @@ class _Repetition:
             self._faults[type(error).__name__] += 1
             self._failed.append(error)
             self._sent.append(self._last)
-            _log.debug("%s after %.0f ms", _named(error), (time.monotonic() - self._last) * 1000)
+            took = (time.monotonic() - self._last) * 1000
+            _log.debug("%s%s after %.0f ms", self._request, _named(error), took)
             raise
 
     def is_worth_it(self, state: tenacity.RetryCallState) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from embed_pipeline.errors import ConfigError
 
@@ -24,6 +24,16 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_is_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false for a number; pydantic takes them for 1 and 0."""
+        if isinstance(value, bool):
+            kinds = _alternatives(cls.model_fields[info.field_name or ""].annotation)
+            if bool not in kinds and not {int, float}.isdisjoint(kinds):
+                raise ValueError("must be a number, not true or false")
+        return value
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:

@@ -5,10 +5,10 @@ quarter of one, which `embed` and `check` would pay for nothing.
 """
 
 from collections.abc import Sequence
+from io import StringIO
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from embed_pipeline import __version__
 from embed_pipeline.errors import EmbedPipelineError
@@ -24,6 +24,7 @@ from embed_pipeline.pipelines.endpoint_commands import check, embed, fetch, serv
 from embed_pipeline.pipelines.forget_command import forget_command
 from embed_pipeline.pipelines.help_pages import Group
 from embed_pipeline.pipelines.job_commands import plan, refresh, run
+from embed_pipeline.pipelines.printable import escape, printable
 from embed_pipeline.pipelines.schema_command import config_schema
 from embed_pipeline.pipelines.store_commands import adopt_command, log, path
 
@@ -66,7 +67,9 @@ def invoke(argv: Sequence[str]) -> int:
     try:
         return int(main.main(list(argv), prog_name="embed-pipeline", standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        said = StringIO()
+        error.show(said)
+        click.echo(printable(said.getvalue()), nl=False, err=True)
         return ExitCode.WRONG
     except click.exceptions.Abort:
         return ExitCode.INTERRUPTED

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 from rich.console import Console
-from rich.markup import escape
 
 from embed_pipeline import locate, prefixes
 from embed_pipeline.client import Client
@@ -25,7 +24,9 @@ from embed_pipeline.pipelines.arguments import (
     shortened,
     telling_options,
 )
+from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.pipelines.help_pages import Command
+from embed_pipeline.pipelines.printable import escape, printable
 from embed_pipeline.tokens import PLACE, applied
 
 if TYPE_CHECKING:
@@ -143,16 +144,17 @@ def status(dataset: str) -> int:
     if complete:
         manifest = read_manifest(current)
         counts = manifest.counts
-        click.echo(
-            f"{current}: complete since {manifest.finished}: {counts.rows:,} rows, "
-            f"{counts.failed:,} failed, {counts.tokens:,} tokens"
+        told = (
+            f"{current}: complete since {manifest.finished}: {counted(counts.rows, 'row')}, "
+            f"{counts.failed:,} failed, {counted(counts.tokens, 'token')}"
         )
     else:
-        click.echo(f"{dataset}: no complete dataset")
+        told = f"{dataset}: no complete dataset"
+    click.echo(printable(told))
     runs = [*running(dataset), *(r for n in store.numbers() for r in running(store.snapshot(n)))]
     for one in runs:
         first, *addresses = standing(read_progress(one), read_health(one))
-        click.echo("\n".join([f"run {one.run_id}: {first}", *addresses]))
+        click.echo(printable("\n".join([f"run {one.run_id}: {first}", *addresses])))
     return 0 if complete or runs else 1
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from embed_pipeline.deep_check import PROMISES
 from embed_pipeline.engine import Engine
+from embed_pipeline.pipelines.printable import escape
 from embed_pipeline.verdict import Finding, Verdict
 
 COLORS: dict[Finding, str] = {"holds": "green", "broken": "red", "not known": "yellow"}

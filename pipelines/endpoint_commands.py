@@ -6,7 +6,6 @@ import click
 import numpy as np
 import orjson
 from rich.console import Console
-from rich.markup import escape
 
 from embed_pipeline import engine, locate, prefixes
 from embed_pipeline.client import Client
@@ -16,6 +15,7 @@ from embed_pipeline.pipelines.arguments import named_endpoint, shortened
 from embed_pipeline.pipelines.deep_check_report import as_object, report
 from embed_pipeline.pipelines.help_pages import Command
 from embed_pipeline.pipelines.pairs import print_pairs
+from embed_pipeline.pipelines.printable import escape
 
 DEFAULT_MODEL = "all-minilm"
 SHOWN_VALUES = 6

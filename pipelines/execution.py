@@ -3,8 +3,10 @@
 import errno
 import gc
 import logging
+import os
 import re
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -18,6 +20,8 @@ from embed_pipeline.pipelines import remote
 from embed_pipeline.pipelines.options import DEFAULT_RUNNER, runner_name
 from embed_pipeline.pipelines.worker_watch import watching_workers
 from embed_pipeline.staging import Run
+
+WORKER_OPTIONS = "PIPELINE_OPTIONS_FILE"  # where Beam's worker processes look for theirs
 
 
 class Attempt(NamedTuple):
@@ -66,6 +70,7 @@ def execute(
     apart = runner_name(pipeline.options) != DEFAULT_RUNNER  # an engine of its own runs the job
     with (
         _quiet(),
+        _quiet_workers(pipeline.options),
         watching_workers() as watch,
         interrupt.stop_on_signals(at_once=elsewhere, seconds=max_seconds) as take_signals,
     ):
@@ -108,6 +113,28 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+@contextmanager
+def _quiet_workers(options: PipelineOptions) -> Iterator[None]:
+    """Keep back what worker processes of Beam's local runner log below warnings.
+
+    The runner gives them no options, so they log INFO; but a file that the environment names wins.
+    What they log before they have read it, two lines each, stays.
+    """
+    if options.view_as(DirectOptions).direct_running_mode != "multi_processing":
+        yield
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as told_in:
+        told_in.write('{"default_sdk_harness_log_level": "WARNING"}')
+        told_in.flush()
+        before = os.environ.get(WORKER_OPTIONS)
+        os.environ[WORKER_OPTIONS] = before or told_in.name
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[WORKER_OPTIONS]
 
 
 def _distrust(run: Run, error: errors.EmbedPipelineError) -> None:

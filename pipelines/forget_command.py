@@ -9,10 +9,11 @@ from typing import IO, TYPE_CHECKING
 import click
 import orjson
 from rich.console import Console
-from rich.markup import escape
 
 from embed_pipeline.pipelines.arguments import Folder
+from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.pipelines.help_pages import Command
+from embed_pipeline.pipelines.printable import escape
 
 if TYPE_CHECKING:
     from embed_pipeline.forget import Forgotten
@@ -107,15 +108,15 @@ def lines(store: str, told: "Forgotten") -> Iterator[tuple[str, str]]:
     yield "", _asked(store, told)
     for number, one in sorted(told.snapshots.items()):
         erased = ((one.rows, "row"), (one.failures, "failure"), (one.changes, "change"))
-        counts = ", ".join(_counted(count, what) for count, what in erased)
+        counts = ", ".join(counted(count, what) for count, what in erased)
         yield "", f"snapshot {number:06d}: {counts} deleted"
     if told.leftovers:
-        deleted = _counted(told.leftovers, "file")
+        deleted = counted(told.leftovers, "file")
         yield "", f"stopped runs: {deleted} deleted, whose other texts are embedded again"
     for problem in told.problems:
         yield "red", problem
     if told.done:
-        looked = f"{_counted(told.proof.files, 'file')} looked through"
+        looked = f"{counted(told.proof.files, 'file')} looked through"
         yield "green", f"{looked}: no row, failure or change of these documents is left"
     else:
         yield "red", "not proven; mend what is named above and run this again"
@@ -124,16 +125,12 @@ def lines(store: str, told: "Forgotten") -> Iterator[tuple[str, str]]:
         yield "dim", line
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def _asked(store: str, told: "Forgotten") -> str:
     """Tell of how many documents there was something."""
     missing = told.asked - told.found
     before = f", {told.known:,} had been forgotten before" if told.known else ""
     return (
-        f"{store}: {_counted(told.asked, 'id')}, {told.found:,} of them found, {missing:,} not "
+        f"{store}: {counted(told.asked, 'id')}, {told.found:,} of them found, {missing:,} not "
         f"found{before}; no refresh brings any of them back"
     )
 
@@ -142,7 +139,7 @@ def _remarks(told: "Forgotten") -> Iterator[tuple[str, str]]:
     """Yield what the user may want to look into."""
     proof = told.proof
     if proof.unnamed:
-        failures = _counted(proof.unnamed, "failure")
+        failures = counted(proof.unnamed, "failure")
         where = "see `source` and `line` in failures/"
         yield "yellow", f"{failures} without an id: nobody knows whose; {where}"
     for paths, what in (

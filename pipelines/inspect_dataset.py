@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import orjson
 from rich.bar import Bar
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from embed_pipeline.figures import Figures, TokenFigures
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.pipelines.pairs import print_pairs
+from embed_pipeline.pipelines.printable import escape
 from embed_pipeline.provenance import ACCEPTED
 from embed_pipeline.verify import Report, verify
 

@@ -32,6 +32,7 @@ from embed_pipeline.job import Job, JobFile
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.parts import PartFile
 from embed_pipeline.pipelines import concurrency, embed_corpus
+from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.pipelines.execution import Attempt, execute
 from embed_pipeline.pipelines.options import (
     DEFAULT_RUNNER,
@@ -218,10 +219,8 @@ def _reused(
     left = resume.candidates(job.output.path, described, digest)
     if not left:
         for run in running(job.output.path):
-            terminal.say(
-                f"nothing of run {run.run_id} is reused: it is of another job, corpus or model, is "
-                "still running, or has left no whole file"
-            )
+            reason = resume.why_not(run, described, digest)
+            terminal.say(f"nothing of run {run.run_id} is reused: {reason}")
         return None
     repeat = job.corpus.on_duplicate != "error"
     if repeat and job.output.text == "drop":
@@ -247,4 +246,5 @@ def _reused(
 
 
 def _say_reused(terminal: Terminal, parts: Sequence[PartFile], run: Run) -> None:
-    terminal.say(f"reusing {sum(part.rows for part in parts):,} vectors of run {run.run_id}")
+    rows = sum(part.rows for part in parts)
+    terminal.say(f"reusing {counted(rows, 'vector')} of run {run.run_id}")

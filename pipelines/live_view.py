@@ -8,12 +8,15 @@ from rich.table import Table
 from rich.text import Text
 
 from embed_pipeline.health import WORST_LAST, Address, Health
+from embed_pipeline.pipelines.counted import counted
+from embed_pipeline.pipelines.printable import printable
 from embed_pipeline.pipelines.rates import Figures
 from embed_pipeline.progress import Progress
 
 WIDEST = 100  # columns the view takes at most: what is wider is no easier to read
 NARROWEST_BAR = 10
 IDLE_SECONDS = 10.0  # without anything new, before that is said
+FINISHING = "finishing: last checks, writing the dataset"
 BETWEEN = "  "  # what stands side by side
 WORDY = len("  resting 30 s  16 of 16 in flight  100,000 requests")  # beside an address
 STYLES = {"well": "green", "slowed": "yellow", "resting": "yellow", "gone": "red"}
@@ -23,7 +26,7 @@ NOT_WELL = ("slowed", "resting", "gone")
 def line(now: Figures, health: Health) -> str:
     """Return everything as one line; of what is well, it says nothing."""
     parts = [_done(now), *_rates(now), _failed(now)]
-    waiting = [one for one in (_idle(now), _left(now)) if one]
+    waiting = [one for one in (_idle(now, health), _left(now)) if one]
     return "; ".join([", ".join([*parts, *waiting]), *troubles(health)])
 
 
@@ -34,12 +37,13 @@ def troubles(health: Health) -> list[str]:
 
 def standing(now: Progress, health: Health) -> list[str]:
     """Return how far a run is that somebody else watches: a line, and one for each address."""
-    done = f"{now.rows:,} texts, {now.tokens:,} tokens, {_failed(now)}"
+    done = f"{counted(now.rows, 'text')}, {counted(now.tokens, 'token')}, {_failed(now)}"
     lines = [", ".join([done, *_requests(health)])]
     for one in health.addresses:
         faults = f": {_kinds(one.faults)}" if one.faults else ""
-        told = f"{one.in_flight} of {one.at_most} in flight, {_many(one.requests)}{faults}"
-        lines.append(f"  {one.name} {_state(one)}, {told}")
+        flight = f"{one.in_flight} of {one.at_most} in flight"
+        many = counted(one.requests, "request")
+        lines.append(f"  {one.name} {_state(one)}, {flight}, {many}{faults}")
     return lines
 
 
@@ -53,7 +57,7 @@ def view(now: Figures, health: Health, width: int, height: int) -> RenderableTyp
         height: Its lines.
     """
     width = min(width, WIDEST)
-    parts = [Text(one) for one in (*_rates(now), _idle(now), _left(now)) if one]
+    parts = [Text(one) for one in (*_rates(now), _idle(now, health), _left(now)) if one]
     parts += [Text(one) for one in _requests(health)]
     if now.failed:
         parts.append(Text(_failed(now), style="red"))
@@ -106,7 +110,7 @@ def _addresses(addresses: Sequence[Address], width: int, room: int) -> list[Rend
     while chosen and sum(1 + bool(one.faults) for one in chosen) + bool(more) > room:
         chosen.remove(min(reversed(chosen), key=lambda one: WORST_LAST.index(one.state)))
         more += 1
-    names = min(max((len(one.name) for one in chosen), default=0), width // 2)
+    names = min(max((len(printable(one.name)) for one in chosen), default=0), width // 2)
     found: list[RenderableType] = []
     for one in chosen:
         found.append(_cut(_address(one, names, wide=names + WORDY <= width), width))
@@ -119,21 +123,19 @@ def _addresses(addresses: Sequence[Address], width: int, room: int) -> list[Rend
 
 def _address(one: Address, names: int, *, wide: bool) -> Text:
     """Return how an address is, its name in so many columns."""
-    name = Text(one.name)
+    name = Text(printable(one.name))
     name.truncate(names, overflow="ellipsis", pad=True)
     state = (_state(one).ljust(len("resting 30 s")), STYLES.get(one.state, ""))
     flight = f"{one.in_flight} of {one.at_most} in flight".ljust(len("16 of 16 in flight"))
     if not wide:
         flight = f"{one.in_flight}/{one.at_most}".ljust(len("16/16"))
-    return Text.assemble(name, BETWEEN, state, BETWEEN, flight, BETWEEN, _many(one.requests))
+    return Text.assemble(
+        name, BETWEEN, state, BETWEEN, flight, BETWEEN, counted(one.requests, "request")
+    )
 
 
 def _state(one: Address) -> str:
     return f"resting {one.rests_s:.0f} s" if one.state == "resting" else one.state
-
-
-def _many(requests: int) -> str:
-    return f"{requests:,} request{'' if requests == 1 else 's'}"
 
 
 def _requests(health: Health) -> list[str]:
@@ -142,12 +144,14 @@ def _requests(health: Health) -> list[str]:
         return []
     waiting = f", {health.waiting:,} waiting" if health.waiting else ""
     repeated = [f"{health.retries:,} repeated"] if health.retries else []
-    return [f"{_many(health.in_flight)} in flight{waiting}", *repeated]
+    return [f"{counted(health.in_flight, 'request')} in flight{waiting}", *repeated]
 
 
 def _done(now: Figures) -> str:
     about = "" if now.exact else "about "
-    return f"{now.done:,} {f'of {about}{now.total:,} ' if now.total else ''}texts"
+    if not now.total:
+        return counted(now.done, "text")
+    return f"{now.done:,} of {about}{counted(now.total, 'text')}"
 
 
 def _rates(now: Figures) -> list[str]:
@@ -164,12 +168,16 @@ def _failed(now: Figures | Progress) -> str:
 def _kinds(counts: Mapping[str, int]) -> str:
     """Return counts by kind, the most frequent first."""
     ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-    return ", ".join(f"{number:,} {kind}" for kind, number in ordered)
+    return printable(", ".join(f"{number:,} {kind}" for kind, number in ordered))
 
 
-def _idle(now: Figures) -> str:
-    idle = now.idle >= IDLE_SECONDS and not _is_finishing(now)
-    return f"nothing new for {duration(now.idle)}" if idle else ""
+def _idle(now: Figures, health: Health) -> str:
+    """Tell how long nothing new has come; where nothing is asked any more, all may be done."""
+    if now.idle < IDLE_SECONDS or _is_finishing(now):
+        return ""
+    asked = health.in_flight or health.waiting or troubles(health)
+    maybe = "" if now.exact or not now.done or not health.addresses or asked else "; perhaps "
+    return f"nothing new for {duration(now.idle)}{maybe and maybe + FINISHING}"
 
 
 def _is_finishing(now: Figures) -> bool:
@@ -179,7 +187,7 @@ def _is_finishing(now: Figures) -> bool:
 
 def _left(now: Figures) -> str:
     if _is_finishing(now):
-        return "finishing"
+        return FINISHING
     if now.left is None or now.idle >= IDLE_SECONDS:
         return ""
     return f"ready in {'' if now.exact else 'about '}{duration(now.left)}"

@@ -1,6 +1,7 @@
 """What a refresh tells at its end."""
 
 from embed_pipeline.manifest import Refresh
+from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.store import Store
 
 
@@ -50,4 +51,6 @@ def _failed(store: Store, told: Refresh) -> str:
 
 
 def _forgotten(told: Refresh) -> list[tuple[str, str]]:
-    return [("forgotten", f"{told.forgotten:,} documents left out")] if told.forgotten else []
+    return (
+        [("forgotten", f"{counted(told.forgotten, 'document')} left out")] if told.forgotten else []
+    )

@@ -19,6 +19,7 @@ from embed_pipeline.engine import inspect
 from embed_pipeline.exit_codes import ExitCode, of_signal
 from embed_pipeline.made_with import MadeWith, check_same_engine, made_with
 from embed_pipeline.manifest import Manifest, read_manifest
+from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.pipelines.execution import told
 from embed_pipeline.pipelines.options import beam_options
 from embed_pipeline.pipelines.preflight import preflight
@@ -103,8 +104,8 @@ def _nothing(dataset: str, manifest: Manifest) -> str:
     if not failed:
         return f"nothing to try again: no document of {dataset} failed"
     return (
-        f"nothing to try again: the {failed:,} documents of {dataset} that failed did so without "
-        "the endpoint, by what they are"
+        f"nothing to try again: {dataset} has {counted(failed, 'document')} that failed, none of "
+        "them by the endpoint, but by what they are"
     )
 
 
@@ -155,8 +156,9 @@ def _summarized(dataset: str, old: Manifest, made: MadeWith, terminal: Terminal)
     kinds = [(*kind.split(":", 1), n) for kind, n in counts.failed_by_blame_and_kind.items()]
     left = ", ".join(f"{n:,} {name} ({blame})" for blame, name, n in kinds)
     terminal.say(
-        f"{dataset}: {last.tried:,} of {old.counts.failed:,} failed documents were tried again, "
-        f"{last.succeeded:,} of them are rows now; {counts.rows:,} rows, {counts.failed:,} failed"
+        f"{dataset}: tried {last.tried:,} of {counted(old.counts.failed, 'failed document')} "
+        f"again, {counted(last.succeeded, 'new row')}; {counted(counts.rows, 'row')}, "
+        f"{counts.failed:,} failed"
         f"{f' ({left})' if left else ''}"
     )
     if not counts.too_many_failed(made.output.max_failed_fraction):

@@ -14,6 +14,7 @@ from rich.text import Text
 from embed_pipeline.pipelines.arguments import Folder
 from embed_pipeline.pipelines.help_pages import Command
 from embed_pipeline.pipelines.plan_report import duration, size
+from embed_pipeline.pipelines.printable import printable
 
 if TYPE_CHECKING:
     from embed_pipeline.manifest import Refresh
@@ -91,7 +92,7 @@ def table(entries: Iterable["Refresh"]) -> Table:
     for name in COLUMNS:
         found.add_column(name, justify="left" if name in WORDS else "right", overflow="fold")
     for entry in entries:
-        cells = [Text(cell) for cell in _cells(entry)]  # what users named is no markup
+        cells = [Text(printable(cell)) for cell in _cells(entry)]  # what users named is no markup
         style = "" if entry.published else "dim"
         found.add_row(*cells, style="red" if entry.exit_code else style)
     return found
@@ -142,4 +143,5 @@ def adopt_command(path: str) -> None:
     from embed_pipeline.adopt import adopt
 
     store = adopt(path)
-    click.echo(f"{path} is a store: its current snapshot is {store.snapshot(store.number() or 1)}")
+    told = f"{path} is a store: its current snapshot is {store.snapshot(store.number() or 1)}"
+    click.echo(printable(told))

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 
 from embed_pipeline import errors, files
 from embed_pipeline.manifest import Counts, Manifest
+from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.staging import MANIFEST
 
 BESIDE = ("README.md", "report.html")  # what describes a dataset, where it is there
@@ -28,7 +29,7 @@ def pairs(
     took = manifest.seconds
     rate = manifest.embedded / took if took else 0.0
     size = sum(file.bytes for file in manifest.data)
-    stored = f"{len(manifest.data)} file{'s' if len(manifest.data) > 1 else ''}"
+    stored = f"{len(manifest.data)} file{'' if len(manifest.data) == 1 else 's'}"
     return [
         ("dataset", path),
         ("run", manifest.run_id),
@@ -52,14 +53,17 @@ def pairs(
 
 
 def some_failures(path: str, manifest: Manifest) -> str:
-    """Return a few failures, each with where it stands, and where the others are."""
+    """Return a few failures, each with where it stands, and where the messages are.
+
+    Those are not told: what an endpoint says may repeat a text.
+    """
     if not manifest.failures:
         return ""
     with files.open_input(files.join(path, manifest.failures[0].path)) as stream:
-        columns = ["source", "line", "kind", "message"]
+        columns = ["source", "line", "kind", "id"]
         rows = next(pq.ParquetFile(stream).iter_batches(3, columns=columns)).to_pylist()
-    shown = [f"  {row['kind']}: {_place(row)}{row['message']}" for row in rows]
-    more = f"  all of them: {files.join(path, 'failures')}"
+    shown = [f"  {row['kind']}{_place(row)}" for row in rows]
+    more = f"  all of them, with messages: {files.join(path, 'failures')}"
     return "\n".join([*shown, more, ""])
 
 
@@ -94,14 +98,17 @@ def _exit_code(*, too_many: bool) -> str:
 
 
 def _place(row: dict[str, object]) -> str:
-    if not row["source"] or str(row["source"]) in str(row["message"]):
-        return ""
-    return f"{row['source']}:{row['line']}: " if row["line"] else f"{row['source']}: "
+    if not row["source"]:
+        return f": id {row['id']}" if row["id"] else ""
+    return f": {row['source']}:{row['line']}" if row["line"] else f": {row['source']}"
 
 
 def _sources(manifest: Manifest) -> str:
     found = manifest.counts.rows_by_token_count_source
-    return ", ".join(f"{count:,} rows {source}" for source, count in found.items()) or "no rows"
+    return (
+        ", ".join(f"{counted(count, 'row')} {source}" for source, count in found.items())
+        or "no rows"
+    )
 
 
 def _recounted(manifest: Manifest) -> list[tuple[str, str]]:
@@ -139,7 +146,7 @@ def _effort(effort: Mapping[str, float]) -> list[tuple[str, str]]:
 def _truncated(manifest: Manifest) -> list[tuple[str, str]]:
     """Tell how many texts were cut."""
     found = manifest.counts.rows_by_truncated
-    told = f"{found.get('true', 0):,} rows"
+    told = counted(found.get("true", 0), "row")
     if found.get("null"):
         told += f"; of {found['null']:,} it is not known"
     return [("truncated", f"{told} (the model reads {manifest.provenance['context']} tokens)")]

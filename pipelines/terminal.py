@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
 from rich.console import Console
-from rich.markup import escape
 
 from embed_pipeline import files
 from embed_pipeline.health import Health, read_health
@@ -18,6 +17,7 @@ from embed_pipeline.pipelines import summary
 from embed_pipeline.pipelines.live_view import line, view
 from embed_pipeline.pipelines.pairs import print_pairs
 from embed_pipeline.pipelines.picture import Picture
+from embed_pipeline.pipelines.printable import escape
 from embed_pipeline.pipelines.rates import Rates
 from embed_pipeline.progress import read_progress
 from embed_pipeline.recount import contradicted

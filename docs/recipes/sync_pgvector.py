@@ -5,7 +5,8 @@
 To be run after every refresh. A table that holds the snapshot before gets the night's changes, one
 that holds this one stays as it is, any other is filled from data/. All of it is one transaction: a
 search sees the table as it was or as it is to be, and a sync that dies has changed nothing. The
-table's comment says which snapshot it holds. In memory is a row group at most.
+table's comment says which snapshot it holds, and of which run: one of another store has the same
+number. In memory is a row group at most.
 """
 
 import json
@@ -20,11 +21,13 @@ from pgvector.psycopg import register_vector
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from embed_pipeline import files
+from embed_pipeline.errors import DatasetError
 from embed_pipeline.manifest import DataFile, Manifest, read_manifest
 from embed_pipeline.output import COLUMNS
 from embed_pipeline.store import Store
 
 TYPES = {"string": "text", "int32": "int4", "int64": "int8", "double": "float8", "bool": "bool"}
+MADE_BY = {"made_by": "sync_pgvector.py of embed_pipeline"}
 BATCH_ROWS = 2_000
 CHANGING = (
     "DELETE FROM {old} USING {new} WHERE {old}.id = {new}.id AND {new}.op <> 'attributes'",
@@ -47,33 +50,32 @@ def sync(connection: psycopg.Connection[Any], path: str, table: str) -> str:
             made anew, else its indexes and grants stay. One that is not of a sync is refused.
     """
     store = Store(path)
-    number = store.number()
-    if number is None:
-        raise SystemExit(f"{path} has no snapshot yet")
-    folder = store.snapshot(number)
-    manifest = read_manifest(folder)
-    base = manifest.refresh.base if manifest.refresh else None
-    columns = column_types(manifest)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table])  # one at a time
+        number = store.number()
+        if number is None:
+            raise SystemExit(f"{path} has no snapshot yet")
+        folder = store.snapshot(number)
+        manifest = read_manifest(folder)
+        columns = column_types(manifest)
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         register_vector(connection)
-        held, held_columns = held_state(connection, table)
-        if (held, held_columns) == (number, columns):
+        wanted = state(number, manifest.run_id, columns)
+        base = manifest.refresh.base if manifest.refresh else None
+        held = held_state(connection, table)
+        if held == wanted:
             return f"snapshot {number} is there already"
-        if (held, held_columns) == (base, columns):
+        if held and base and held == state(base, run_of(store, base), columns):
             rows = apply_changes(connection, table, columns, batches(folder, manifest.changes))
             done = f"{rows} changes, from snapshot {base} to {number}"
         else:
-            if held is not None:
-                drop = "DELETE FROM {}" if held_columns == columns else "DROP TABLE {}"
-                connection.execute(SQL(drop).format(Identifier(table)))
-            if held_columns != columns:
-                make(connection, table, columns)
-            rows = copy(connection, table, columns, batches(folder, manifest.data))
+            rows = copy_whole(connection, table, held, folder, manifest)
             done = f"{rows} rows, all of snapshot {number}"
-        state = Literal(json.dumps([number, columns]))
-        connection.execute(SQL("COMMENT ON TABLE {} IS {}").format(Identifier(table), state))
+            if held and run_of(store, held["snapshot"]) != held["run_id"]:
+                done += f"; snapshot {held['snapshot']} of run {held['run_id']}, which was there, "
+                done += "is not in this store"
+        said = SQL("COMMENT ON TABLE {} IS {}")
+        connection.execute(said.format(Identifier(table), Literal(json.dumps(wanted))))
     return done
 
 
@@ -94,18 +96,52 @@ def column_types(manifest: Manifest) -> dict[str, str]:
     return {name: TYPES.get(kind, vector) for name, kind in manifest.columns.items()}
 
 
-def held_state(connection: psycopg.Connection[Any], table: str) -> list[Any]:
-    """Return the number of the snapshot a table holds, and its columns, or twice None."""
+def state(number: int, run_id: str | None, columns: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the comment of a table says that holds a snapshot."""
+    return {**MADE_BY, "snapshot": number, "run_id": run_id, "columns": dict(columns)}
+
+
+def held_state(connection: psycopg.Connection[Any], table: str) -> dict[str, Any] | None:
+    """Return what the comment of a table says; None where it is not of a sync."""
     query = "SELECT obj_description(to_regclass(quote_ident(%s)), 'pg_class')"
     found = connection.execute(query, [table]).fetchone()
-    ours = found and found[0] and found[0].startswith("[")
-    return list(json.loads(found[0])) if found and ours else [None, None]
+    try:
+        held = json.loads(found[0] or "null") if found else None
+    except ValueError:  # somebody else's comment
+        return None
+    return held if isinstance(held, dict) and held.items() >= MADE_BY.items() else None
+
+
+def run_of(store: Store, number: int) -> str | None:
+    """Return which run made a snapshot of a store; None where it is not there any more."""
+    try:
+        return read_manifest(store.snapshot(number)).run_id
+    except DatasetError:
+        return None
 
 
 def make(connection: psycopg.Connection[Any], table: str, columns: Mapping[str, str]) -> None:
     """Make an empty table."""
     statement = SQL("CREATE TABLE {} ({}, PRIMARY KEY (id))")
     connection.execute(statement.format(Identifier(table), defined(columns)))
+
+
+def copy_whole(
+    connection: psycopg.Connection[Any],
+    table: str,
+    held: Mapping[str, Any] | None,
+    folder: str,
+    manifest: Manifest,
+) -> int:
+    """Make a table a snapshot's rows, whatever it held; return how many."""
+    columns = column_types(manifest)
+    same = held is not None and held["columns"] == columns
+    if held is not None:
+        drop = "DELETE FROM {}" if same else "DROP TABLE {}"
+        connection.execute(SQL(drop).format(Identifier(table)))
+    if not same:
+        make(connection, table, columns)
+    return copy(connection, table, columns, batches(folder, manifest.data))
 
 
 def apply_changes(

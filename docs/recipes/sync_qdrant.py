@@ -5,8 +5,9 @@
 To be run after every refresh. A collection that holds the snapshot before gets the night's changes,
 one that holds this one stays as it is. Any other is made anew beside the old one, and when it is
 whole an alias moves to it. Qdrant has no transactions: searches see a night's changes come in, and
-a sync that dies is begun again by the next one, since the collection's metadata name the snapshot
-last. Points have UUIDs made of the documents' ids; the payload has the id, and no null.
+a sync that dies is begun again by the next one, since the collection's metadata name the snapshot,
+and the run that made it, last: a snapshot of another store has the same number. Points have UUIDs
+made of the documents' ids; the payload has the id, and no null.
 """
 
 import sys
@@ -18,11 +19,13 @@ import pyarrow.parquet as pq
 from qdrant_client import QdrantClient, models
 
 from embed_pipeline import files
+from embed_pipeline.errors import DatasetError
 from embed_pipeline.manifest import DataFile, Manifest, read_manifest
 from embed_pipeline.output import COLUMNS
 from embed_pipeline.store import Store
 
 IDS = uuid.uuid5(uuid.NAMESPACE_DNS, "embed_pipeline")  # as ToChunks(ids="uuid") makes them
+MADE_BY = {"made_by": "sync_qdrant.py of embed_pipeline"}
 BATCH_ROWS = 500
 
 
@@ -41,26 +44,31 @@ def sync(client: QdrantClient, path: str, alias: str) -> str:
     folder = store.snapshot(number)
     manifest = read_manifest(folder)
     columns = [f"{name} {kind}" for name, kind in manifest.columns.items()]
-    wanted = {"snapshot": number, "columns": columns}
+    wanted = {**MADE_BY, "snapshot": number, "run_id": manifest.run_id, "columns": columns}
     collection, held = held_state(client, alias)
-    if collection and not (held and "snapshot" in held):
+    if collection and not is_of_sync(held):
         raise SystemExit(
             f"{alias} stands for {collection}, which is not of a sync: use another name"
         )
     if held == wanted:
         return f"snapshot {number} is there already"
-    if manifest.refresh and held == {**wanted, "snapshot": manifest.refresh.base}:
+    base = manifest.refresh.base if manifest.refresh else None
+    if base and held == {**wanted, "snapshot": base, "run_id": run_of(store, base)}:
         for rows in batches(folder, manifest.changes):
             apply_changes(client, collection, rows)
         client.update_collection(collection, metadata=wanted)
-        return f"changes from snapshot {manifest.refresh.base} to {number}"
+        return f"changes from snapshot {base} to {number}"
     made = f"{alias}-{number:06d}"
     if made == collection:  # the store has gone back to the snapshot that began it
         made += "-again"
     fill(client, made, folder, manifest)
     client.update_collection(made, metadata=wanted)
     move(client, alias, collection, made)
-    return f"all of snapshot {number}"
+    done = f"all of snapshot {number}"
+    if held and run_of(store, held["snapshot"]) != held["run_id"]:
+        done += f"; snapshot {held['snapshot']} of run {held['run_id']}, which was there, "
+        done += "is not in this store"
+    return done
 
 
 def nearest(
@@ -79,12 +87,28 @@ def held_state(client: QdrantClient, alias: str) -> tuple[str, Mapping[str, Any]
     return "", None
 
 
+def is_of_sync(metadata: Mapping[str, Any] | None) -> bool:
+    """Tell by a collection's metadata whether a sync has made it."""
+    return metadata is not None and metadata.items() >= MADE_BY.items()
+
+
+def run_of(store: Store, number: int) -> str | None:
+    """Return which run made a snapshot of a store; None where it is not there any more."""
+    try:
+        return read_manifest(store.snapshot(number)).run_id
+    except DatasetError:
+        return None
+
+
 def fill(client: QdrantClient, collection: str, folder: str, manifest: Manifest) -> None:
-    """Make a collection of a dataset's rows; one of that name, as a sync that died leaves, goes."""
-    client.delete_collection(collection)
+    """Make a collection of a dataset's rows; one of that name that a sync has left there goes."""
+    if client.collection_exists(collection):
+        if not is_of_sync(client.get_collection(collection).config.metadata):
+            raise SystemExit(f"the collection {collection} is not of a sync: use another name")
+        client.delete_collection(collection)
     size = manifest.provenance["dimension"]
     vectors = models.VectorParams(size=size, distance=models.Distance.COSINE)
-    client.create_collection(collection, vectors_config=vectors)
+    client.create_collection(collection, vectors_config=vectors, metadata=MADE_BY)
     for rows in batches(folder, manifest.data):
         client.upsert(collection, points=[point(row) for row in rows])
 

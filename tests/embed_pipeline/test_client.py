@@ -396,3 +396,19 @@ def test_one_vector_for_different_texts_is_not_believed(endpoint: ScriptedEndpoi
     endpoint.script = lambda texts: embedded(["stuck"] * len(texts))
     with client(endpoint) as found, pytest.raises(errors.WrongAnswer, match="one vector"):
         found.embed(["a", "b"])
+
+
+def test_the_log_names_the_request_that_failed(
+    endpoint: ScriptedEndpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "embed_pipeline")
+    asked = Endpoint(url=endpoint.url, model="all-minilm")
+    with (
+        Client(asked, Retry(attempts=1)) as client,
+        pytest.raises(errors.EndpointError),
+    ):
+        client.get("/no/such")
+    assert any(
+        one.startswith(f"GET {endpoint.url}/no/such: NotAnEndpoint (404)")
+        for one in caplog.messages
+    )

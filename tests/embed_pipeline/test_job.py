@@ -97,6 +97,7 @@ def test_of_two_values_for_a_path_the_last_one_holds(file: Path) -> None:
     [
         ("job.endpoint.model", "--set job.endpoint.model: write it as job.endpoint.model=VALUE"),
         ("model=x", "--set model: write it as job.endpoint.model=VALUE"),
+        ("output.path=x", "--set output.path: did you mean job.output.path?"),
         ("=x", "--set : write it as job.endpoint.model=VALUE"),
         ("job.endpoint.model.name=x", "--set job.endpoint.model.name: model is not a group"),
         (

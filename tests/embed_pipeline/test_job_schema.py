@@ -189,6 +189,7 @@ def test_beams_options_are_beams(beam: Any, tmp_path: Path) -> None:
 
 VALUES = st.one_of(
     st.none(),
+    st.booleans(),
     st.integers(-3, 70),
     st.floats(-3, 70).filter(lambda number: not number.is_integer()),
     st.sampled_from(["", "auto", "first", "hash", "x", "30m", "-1", "http://a", "~", "chunk"]),

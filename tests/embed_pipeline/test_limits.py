@@ -92,6 +92,18 @@ def test_a_context_that_no_long_text_shows_is_assumed_to_be_small_which_is_said(
     )
 
 
+def test_several_addresses_do_not_tell(
+    endpoint: ScriptedEndpoint,
+    client: Client,
+    settings: Endpoint,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    endpoint.told_context, endpoint.tells_count = None, False
+    find(client, settings.model_copy(update={"url": [endpoint.url, "http://[::1]:1"]}))
+    told = caplog.records[-1].getMessage()
+    assert told.startswith(f"{endpoint.url}, http://[::1]:1 do not tell how many tokens")
+
+
 def test_a_context_beyond_every_long_text_is_assumed_to_be_small(
     endpoint: ScriptedEndpoint, client: Client, settings: Endpoint
 ) -> None:

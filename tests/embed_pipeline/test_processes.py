@@ -26,6 +26,14 @@ def test_this_process_one_that_has_ended_and_one_that_is_not_told_are_not_alive(
     assert not is_alive({})
 
 
+def test_a_process_that_has_ended_but_was_not_waited_for_is_not_alive() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as zombie:
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        os.kill(zombie.pid, 0)  # it is listed
+
+        assert not is_alive({"host": socket.gethostname(), "pid": zombie.pid})
+
+
 def test_a_process_of_another_machine_cannot_be_looked_for() -> None:
     told = {"host": "elsewhere", "pid": os.getppid()}
 

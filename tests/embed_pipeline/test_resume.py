@@ -1,8 +1,10 @@
 """What of earlier runs is reused: of this very job and model, whole, and each row once."""
 
+import os
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from embed_pipeline import files, resume
@@ -83,6 +85,39 @@ def test_nothing_left_is_nothing_reused(out: str) -> None:
 def test_another_job_or_model_reuses_nothing(out: str, job: dict[str, Any], digest: str) -> None:
     part(begun(out), "a")
     assert reused(out, job, digest) is None
+
+
+@pytest.mark.parametrize(
+    ("job", "digest", "reason"),
+    [
+        ({**JOB, "inputs": ["g"]}, DIGEST, "it was of other input files or settings"),
+        (JOB, "another", "it was of another model"),
+        (JOB, "", "nobody knows whether it was of the same model: the endpoint told no digest"),
+        (JOB, DIGEST, "it has left no whole file"),
+    ],
+)
+def test_why_nothing_of_a_run_is_reused_is_told(
+    out: str, job: dict[str, Any], digest: str, reason: str
+) -> None:
+    assert resume.why_not(begun(out), job, digest) == reason
+
+
+def test_that_a_run_is_still_running_is_told(out: str) -> None:
+    run = begun(out)
+    told = resume.told_of(run)
+    assert told is not None
+    files.write_bytes(run.begun, orjson.dumps({**told, "pid": os.getppid()}))
+
+    found = resume.why_not(run, JOB, DIGEST)
+
+    assert found == f"it is still running (process {os.getppid()})"
+
+
+def test_that_a_run_does_not_say_what_it_is_of_is_told(out: str) -> None:
+    run = begun(out)
+    resume.forget(run)
+
+    assert resume.why_not(run, JOB, DIGEST) == "it does not say what it is of"
 
 
 def test_a_digest_that_nobody_knows_never_matches(out: str) -> None:

@@ -1,9 +1,9 @@
 """Problems of settings, one line each: where, what, and what was probably meant."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from embed_pipeline.endpoint import Auth
 from embed_pipeline.errors import ConfigError
@@ -13,6 +13,16 @@ from embed_pipeline.settings import Settings, explain, suggestion
 class Inner(Settings):
     width: int = 1
     height: int = 1
+
+
+class Numbers(Settings):
+    whole: int = 1
+    share: float = 0.5
+    bound: Annotated[float, Field(gt=0)] = 1
+    perhaps: Annotated[int, Field(ge=1)] | None = None
+    duration: int | float | str = 1
+    either: bool | int = 1
+    flag: bool = False
 
 
 class Outer(Settings):
@@ -111,3 +121,23 @@ def test_values_are_not_shown() -> None:
 )
 def test_only_what_the_user_wrote_is_shown(values: dict[str, object], line: str) -> None:
     assert explained({"inner": {}, **values}) == [f"job.yaml: {line}"]
+
+
+@pytest.mark.parametrize("name", ["whole", "share", "bound", "perhaps", "duration"])
+@pytest.mark.parametrize("value", [True, False])
+def test_a_boolean_is_no_number(name: str, value: bool) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Numbers.model_validate({name: value})
+
+    told = str(explain(caught.value, Numbers, "job.yaml"))
+    assert told == f"job.yaml: {name}: must be a number, not true or false"
+
+
+@pytest.mark.parametrize("name", ["either", "flag"])
+def test_a_boolean_is_taken_where_one_is_meant(name: str) -> None:
+    assert getattr(Numbers.model_validate({name: True}), name) is True
+
+
+def test_a_number_is_taken_as_it_was() -> None:
+    found = Numbers.model_validate({"whole": "3", "share": 1, "duration": "5m"})
+    assert (found.whole, found.share, found.duration) == (3, 1.0, "5m")

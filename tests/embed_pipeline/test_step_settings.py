@@ -24,6 +24,7 @@ def test_flat_arguments_and_groups_make_the_settings_of_a_job_file() -> None:
         ({"keepalive": "5m"}, "EmbedText: endpoint.keepalive: unknown key; did you mean 'keep_al"),
         ({"timeouts": {"read": 0}}, "EmbedText: endpoint.timeouts.read: Input should be greater"),
         ({"model": "n"}, "EmbedText: model and endpoint.model are the same: give one of them"),
+        ({"timeouts": {"read": True}}, "EmbedText: endpoint.timeouts.read: must be a number, not "),
         ("http://x", "EmbedText: endpoint: must be a group of settings"),
     ],
 )

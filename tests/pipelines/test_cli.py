@@ -47,6 +47,19 @@ def test_wrong_usage_is_exit_code_2(capsys: Captured, arguments: list[str], said
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments", [["run", "\x1b[2J\u202e.yaml"], ["\x1b[2J\u202e"], ["status", "\x1b[2J\u202e"]]
+)
+def test_control_characters_from_outside_are_shown_not_obeyed(
+    capsys: Captured, arguments: list[str]
+) -> None:
+    assert invoke(arguments) != 0
+    captured = capsys.readouterr()
+    said = captured.out + captured.err
+    assert r"\x1b[2J\u202e" in said
+    assert "\x1b" not in said
+
+
 @pytest.mark.parametrize("command", [str(command.name) for command in COMMANDS])
 def test_every_command_s_help_has_an_example(capsys: Captured, command: str) -> None:
     assert invoke([command, "--help"]) == 0

@@ -329,6 +329,7 @@ def test_two_processes_do_the_same_job(job: Job) -> None:
     code, said = job.run(*TWO_PROCESSES)
     assert code == 0, said
     assert "httpx" not in said
+    assert "INFO:apache_beam" not in said
     told = "up to 4 requests at once at one address: 2 processes (direct_num_workers) x in_flight 2"
     assert told in said
     assert sorted(job.ids) == sorted(f"d{n}" for n in range(100))
@@ -588,6 +589,21 @@ def test_where_another_model_answers_nothing_is_reused(
     assert code == 0, said
     assert "nothing of run" in said
     assert len(sent(endpoint)) == 100
+
+
+def test_where_nothing_of_a_run_is_reused_the_reason_is_told(
+    job: Job, endpoint: ScriptedEndpoint
+) -> None:
+    endpoint.script = lambda texts: error(401, "no") if "text 99" in texts else None
+    assert job.run()[0] == 1
+    endpoint.script = lambda _: None
+    job.settings["tokens"] = {"prefix": "passage: "}
+
+    code, said = job.run()
+
+    assert code == 0, said
+    (line,) = [one for one in said.splitlines() if "nothing of run" in one]
+    assert line.endswith(" is reused: it was of other input files or settings")
 
 
 def test_a_commit_that_ended_after_the_first_part_sends_nothing_again(

@@ -51,7 +51,33 @@ def test_while_nothing_comes_that_is_told_and_no_time() -> None:
 
 
 def test_a_run_that_has_embedded_all_is_finishing() -> None:
-    assert line(START._replace(done=1_001, idle=42.0), Health()).endswith("0 failed, finishing")
+    assert line(START._replace(done=1_001, idle=42.0), Health()).endswith(
+        "0 failed, finishing: last checks, writing the dataset"
+    )
+
+
+def test_where_an_estimate_is_not_reached_and_nothing_is_asked_it_may_be_finishing() -> None:
+    now = START._replace(exact=False, idle=42.0)
+    idle = Health((WELL._replace(in_flight=0),))
+    end = "nothing new for 0:42; perhaps finishing: last checks, writing the dataset"
+    assert line(now, idle).endswith(end)
+    for other in (Health((WELL,)), Health((RESTING,)), Health(), idle._replace(waiting=1)):
+        assert "finishing" not in line(now, other)
+    assert "finishing" not in line(now._replace(exact=True), idle)
+    assert "finishing" not in line(now._replace(done=0), idle)
+
+
+def test_one_text_is_no_plural() -> None:
+    assert line(START._replace(done=1, total=1), Health()).startswith("1 of 1 text, ")
+    assert line(START._replace(done=1, total=None), Health()).startswith("1 text, ")
+
+
+def test_control_characters_of_an_address_are_not_obeyed() -> None:
+    rows = shown(START, Health((Address("http://a\x1b[2J", "gone", faults={"\x9b1m": 1}),)))
+    assert rows[2:] == [
+        r"http://a\x1b[2J  gone          0 of 0 in flight    0 requests",
+        r"    1 \x9b1m",
+    ]
 
 
 def test_the_view_tells_of_rates_requests_failures_and_each_address() -> None:

@@ -154,7 +154,7 @@ def test_the_manifest_counts_and_tells_of_it(
     assert before.started < told.started < told.finished
     assert manifest.effort["requests"] > before.effort["requests"]
     said = capsys.readouterr().err
-    assert "2 of 2 failed documents were tried again, 2 of them are rows now" in said
+    assert "tried 2 of 2 failed documents again, 2 new rows; 3 rows, 0 failed" in said
 
 
 def test_only_failed_texts_are_sent_again(made: Made) -> None:
@@ -219,7 +219,7 @@ def test_nothing_to_try_again_touches_and_asks_nothing(
     assert made.retry() == 0
     assert made.content == before
     assert len(made.endpoint.exchanges) == asked
-    assert "nothing to try again: the 1 documents" in capsys.readouterr().err
+    assert "has 1 document that failed, none of them by the endpoint" in capsys.readouterr().err
 
 
 def test_another_digest_is_refused(made: Made) -> None:

@@ -190,7 +190,7 @@ def test_status_of_a_first_refresh_under_way_tells_of_it(tmp_path: Path, capsys:
     assert invoke(["status", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{tmp_path}: no complete dataset",
-        f"run {RUN_ID}: 1 texts, 3 tokens, 0 failed",
+        f"run {RUN_ID}: 1 text, 3 tokens, 0 failed",
     ]
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from embed_pipeline import errors
@@ -60,7 +62,7 @@ def test_it_tells_what_ran_and_what_came_of_it() -> None:
 
 def test_it_tells_how_far_token_counts_are_known() -> None:
     assert told(manifest())["tokens"] == [
-        "1,234 (1 rows server, 9 rows verified)",
+        "1,234 (1 row server, 9 rows verified)",
         "asked again alone: 8 of 9 verified ones agree with the endpoint's",
     ]
 
@@ -101,6 +103,27 @@ def test_it_tells_what_the_exit_code_means() -> None:
     assert told(manifest())["exit code"] == ["0: the dataset is published"]
     assert told(manifest(), too_many=True)["exit code"] == [
         "3: published, but more failed than output.max_failed_fraction allows"
+    ]
+
+
+def test_failures_are_told_by_kind_and_place_without_what_the_endpoint_says(
+    tmp_path: Path,
+) -> None:
+    rows: list[dict[str, object]] = [
+        {"source": "a.jsonl", "line": 3, "kind": "TextTooLong", "id": "x"},
+        {"source": "b.txt", "line": None, "kind": "EmptyText", "id": "y"},
+        {"source": None, "line": None, "kind": "ServerFault", "id": "z"},
+    ]
+    (tmp_path / "failures").mkdir()
+    kept = [{**row, "message": "a secret text"} for row in rows]
+    pq.write_table(pa.Table.from_pylist(kept), tmp_path / "failures/part.parquet")
+    failures = [DataFile(path="failures/part.parquet", rows=3, bytes=1, sha256="")]
+    found = manifest().model_copy(update={"failures": failures})
+    assert some_failures(str(tmp_path), found).splitlines() == [
+        "  TextTooLong: a.jsonl:3",
+        "  EmptyText: b.txt",
+        "  ServerFault: id z",
+        f"  all of them, with messages: {tmp_path}/failures",
     ]
 
 

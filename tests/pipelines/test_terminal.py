@@ -35,6 +35,15 @@ def test_texts_of_users_are_not_markup(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == "[red]plain[/red]\n"
 
 
+def test_control_characters_from_outside_are_shown_not_obeyed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    terminal = Terminal(verbose=True)
+    for tell_of in (terminal.say, terminal.warn, terminal.detail):
+        tell_of("a\x1b]0;title\x07\u202e")
+        assert capsys.readouterr().err.endswith("a\\x1b]0;title\\x07\\u202e\n")
+
+
 def test_a_warning_is_told_even_where_nothing_else_is(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal(quiet=True).warn("[red]plain[/red]")
     assert capsys.readouterr().err == "warning: [red]plain[/red]\n"

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -189,6 +191,71 @@ def test_a_copy_follows_a_store_that_has_gone_back(copied: Copy, nights: Nights)
     assert_same(copied, nights)
 
 
+@pytest.fixture
+def elsewhere(tmp_path: Path, endpoint: ScriptedEndpoint) -> Nights:
+    """Return another store, whose first snapshot has other rows."""
+    (tmp_path / "elsewhere").mkdir()
+    found = Nights(tmp_path / "elsewhere", endpoint)
+    found.documents({**MONDAY[0], "id": "of another store"})
+    assert found.refresh().code == 0
+    return found
+
+
+def test_a_copy_of_another_store_is_replaced_and_it_is_said(
+    copied: Copy, nights: Nights, elsewhere: Nights
+) -> None:
+    copied.sync(elsewhere.store.path)
+
+    said = copied.sync(nights.store.path)
+
+    assert said.endswith(
+        f"all of snapshot 1; snapshot 1 of run {elsewhere.manifest.run_id}, which was there, is "
+        "not in this store"
+    )
+    assert_same(copied, nights)
+
+
+def test_a_copy_of_another_store_gets_no_changes_of_this_one(
+    copied: Copy, nights: Nights, elsewhere: Nights
+) -> None:
+    copied.sync(elsewhere.store.path)
+    following(nights, *TUESDAY)
+
+    assert "all of snapshot 2; snapshot 1 of run" in copied.sync(nights.store.path)
+    assert_same(copied, nights)
+
+
+def test_a_copy_of_a_store_that_was_built_anew_is_replaced(copied: Copy, nights: Nights) -> None:
+    copied.sync(nights.store.path)
+    shutil.rmtree(nights.store.path)
+    following(nights, *TUESDAY)
+
+    assert "all of snapshot 1; snapshot 1 of run" in copied.sync(nights.store.path)
+    assert_same(copied, nights)
+
+
+def test_a_sync_takes_the_snapshot_that_is_current_when_its_turn_comes(
+    database: str, nights: Nights
+) -> None:
+    import psycopg
+
+    table = Table(database)
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = %s"
+    )
+    with psycopg.connect(database) as other, ThreadPoolExecutor() as threads:
+        other.execute("SELECT pg_advisory_xact_lock(hashtext('documents'))")
+        syncing = threads.submit(table.sync, nights.store.path)
+        while other.execute(waiting, [table.connection.info.backend_pid]).fetchone() != (1,):
+            assert not syncing.done()
+        following(nights, *TUESDAY)
+        other.commit()
+
+        assert "all of snapshot 2" in syncing.result()
+    assert_same(table, nights)
+    table.connection.close()
+
+
 def test_a_sync_that_dies_has_changed_no_table(database: str, nights: Nights) -> None:
     table = Table(database)
     table.sync(nights.store.path)
@@ -248,6 +315,47 @@ def test_a_table_of_somebody_else_is_refused(database: str, nights: Nights) -> N
 
     assert table.execute("SELECT * FROM documents") == []
     table.connection.close()
+
+
+def test_a_table_with_a_comment_of_somebody_else_is_refused(database: str, nights: Nights) -> None:
+    import psycopg
+
+    table = Table(database)
+    table.execute("CREATE TABLE documents (mine text)")
+    table.execute("""COMMENT ON TABLE documents IS '[1, {"of": "my own"}]'""")
+
+    with pytest.raises(psycopg.errors.DuplicateTable):
+        table.sync(nights.store.path)
+
+    assert table.execute("SELECT * FROM documents") == []
+    table.connection.close()
+
+
+def test_a_collection_of_somebody_else_that_has_the_name_of_a_new_one_is_refused(
+    nights: Nights,
+) -> None:
+    from qdrant_client import models
+
+    collection = Collection()
+    size = models.VectorParams(size=3, distance=models.Distance.DOT)
+    collection.client.create_collection("documents-000001", vectors_config=size)
+
+    with pytest.raises(SystemExit, match="documents-000001 is not of a sync: use another name"):
+        collection.sync(nights.store.path)
+
+    assert collection.client.get_collection("documents-000001").config.params.vectors == size
+
+
+def test_a_collection_that_a_sync_which_died_has_begun_is_made_again(nights: Nights) -> None:
+    collection = Collection()
+    collection.dying = True
+    with pytest.raises(ConnectionError):
+        collection.sync(nights.store.path)
+
+    collection.dying = False
+
+    assert collection.sync(nights.store.path) == "all of snapshot 1"
+    assert_same(collection, nights)
 
 
 def test_a_collection_of_somebody_else_is_refused(nights: Nights) -> None:
