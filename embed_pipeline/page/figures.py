@@ -30,11 +30,19 @@ LEAST_STEPS = 3  # of a run whose course is worth a plot
 PARTS = (
     ("server", "server", "the endpoint computed"),
     ("load", "loading", "the endpoint loaded its model"),
-    ("waiting", "waiting", "network, the queue at the endpoint, pauses after faults"),
+    (
+        "waiting",
+        "waiting",
+        "first and last checks, network, the queue at the endpoint, pauses after faults",
+    ),
     ("own", "ours", "reading, counting tokens, writing"),
 )
 UNTOLD = (
-    ("waiting", "endpoint", "waiting for the endpoint: computing, loading, network, its queue"),
+    (
+        "waiting",
+        "endpoint",
+        "waiting for the endpoint: checks, loading, computing, network, its queue",
+    ),
     PARTS[-1],
 )
 _UNTOLD = "The endpoint does not tell how long it computes, so waiting for it is one part."
@@ -100,7 +108,7 @@ def where_time_went(report: Report, of: Markup = NOTHING) -> Markup:
     spent = {name: max(0.0, getattr(report.seconds, name)) for name, _, _ in PARTS}
     parts: Sequence[tuple[str, str, str]] = PARTS
     said = NOTHING
-    if not getattr(report.seconds, "told", True):
+    if not report.seconds.told:
         parts, said = UNTOLD, paragraph(_UNTOLD, kind="note")
         spent = {"waiting": sum(spent.values()) - spent["own"], "own": spent["own"]}
     wall = report.seconds.wall

@@ -79,10 +79,7 @@ def _origin(manifest: Manifest) -> Iterator[tuple[str, object]]:
 
 def _documents(counts: Counts) -> str:
     """Tell what came in, and how many pieces that was split into."""
-    split, dropped = counts.chunked_documents, counts.duplicates_dropped
-    told = f"{counts.documents:,}"
-    if split is not None and split != counts.documents:
-        told = f"{split:,}, split into {plural(counts.documents, 'piece')}"
+    told, dropped = counts.documents_told, counts.duplicates_dropped
     return f"{told}; {dropped:,} dropped, as others have the same id" if dropped else told
 
 

@@ -52,10 +52,7 @@ def test_the_parts_of_the_time_are_told_in_shares() -> None:
 
 
 def test_where_the_endpoint_tells_no_times_waiting_for_it_is_one_part() -> None:
-    class Untold(Seconds):
-        told: bool = False
-
-    seconds = Untold(wall=100, server=0, load=5, waiting=70, own=25)
+    seconds = Seconds(wall=100, server=0, load=5, waiting=70, own=25, told=False)
     found = where_time_went(Report(seconds=seconds))
 
     assert [row[:3] for row in cells(found)] == [

@@ -51,7 +51,7 @@ def test_it_tells_what_ran_with_what() -> None:
     ("changed", "words"),
     [
         ({"chunked_documents": 8}, "8, split into 257 pieces"),
-        ({"chunked_documents": 257}, "257"),
+        ({"chunked_documents": 257}, "257, none split"),
         ({"duplicates_dropped": 3}, "257; 3 dropped, as others have the same id"),
     ],
 )
