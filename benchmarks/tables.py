@@ -18,7 +18,7 @@ class Row(NamedTuple):
         what: What was measured.
         found: What came out.
         rounds: How many were made.
-        short: Whether it stands in the README, too.
+        short: Whether it stands in the README, too, once it is measured well.
         corpus: Which of the result's corpora it is about; else all.
         result: The name of the raw result.
     """
