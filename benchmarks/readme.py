@@ -34,8 +34,8 @@ def measured() -> str:
         "",
         *(f"{where}  " for where in _machines(told)),
         (
-            "`make bench` measures them; [docs/benchmarks.md](docs/benchmarks.md) has all, also what "
-            f"was measured in fewer than {ROUNDS} rounds, or is counted rather than timed."
+            "`make bench` measures them; [docs/benchmarks.md](docs/benchmarks.md) has all, also "
+            f"what was measured in fewer than {ROUNDS} rounds, or is counted rather than timed."
         ),
         "",
         "Where it loses:",
