@@ -163,7 +163,7 @@ def test_long_texts_are_cut_which_is_told(job: Job, endpoint: ScriptedEndpoint) 
     table = pq.read_table(job.out / "data")
     assert table["truncated"].to_pylist() == [False, True]
     assert table["token_count"].to_pylist() == [4, 40]
-    assert "1 rows (the model reads 40 tokens)" in said
+    assert "1 row (the model reads 40 tokens)" in said
 
 
 def test_long_texts_are_split_into_pieces_that_are_whole(
