@@ -8,6 +8,7 @@ from typing import NamedTuple
 from embed_pipeline.progress import Progress
 
 RECENT_SECONDS = 30.0  # over which the recent rate is taken
+ENOUGH = 32  # texts, a request: from fewer the time left is no estimate
 
 
 class Figures(NamedTuple):
@@ -80,7 +81,8 @@ class Rates:
         passed = max(now - before, 1e-9)
         recent = (last.rows - first.rows) / passed
         done = last.rows + last.failed
-        left = max(0, self._total - done) / recent if self._total and recent else None
+        known = self._total and recent and last.rows - self._start.rows >= ENOUGH
+        left = max(0, (self._total or 0) - done) / recent if known else None
         return Figures(
             done=done,
             total=self._total,

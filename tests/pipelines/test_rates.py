@@ -31,9 +31,13 @@ def test_an_unknown_total_gives_no_time() -> None:
     assert figures((10.0, Progress(100, 0, 0))).left is None
 
 
+def test_the_first_few_texts_give_no_time() -> None:
+    assert figures((10.0, Progress(2)), total=2_511).left is None
+
+
 def test_nothing_of_late_gives_no_time() -> None:
-    still = [(float(time), Progress(5)) for time in (10, 30, 45, 60)]
-    found = figures(*still, total=10)
+    still = [(float(time), Progress(50)) for time in (10, 30, 45, 60)]
+    found = figures(*still, total=100)
     assert (found.recent, found.left, found.idle) == (0.0, None, 50.0)
 
 
