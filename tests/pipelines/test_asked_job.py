@@ -28,11 +28,11 @@ def test_files_and_output_change_those_of_a_job_file() -> None:
     assert found.job.endpoint.url == "auto"
 
 
-def test_a_quoted_home_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ada")
+def test_a_quoted_home_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     found, _ = asked_job(None, ["~/notes/**/*.md"], "~/out", (), ())
-    assert found.job.corpus.files == "/home/ada/notes/**/*.md"
-    assert found.job.output.path == "/home/ada/out"
+    assert found.job.corpus.files == f"{tmp_path}/notes/**/*.md"
+    assert found.job.output.path == f"{tmp_path}/out"
 
 
 def test_a_setting_wins() -> None:
