@@ -1,6 +1,7 @@
 """Fixtures that every room's tests use."""
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 
@@ -45,6 +46,19 @@ def endpoint() -> Iterator[ScriptedEndpoint]:
     with scripted() as found:
         yield found
 
+
+# What the terminal of whoever runs the tests can do is nothing they are about.
+for variable in (
+    "CLICOLOR_FORCE",
+    "COLUMNS",
+    "FORCE_COLOR",
+    "LINES",
+    "NO_COLOR",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+):
+    os.environ.pop(variable, None)
+os.environ["TERM"] = "xterm-256color"
 
 # A shell's background job ignores SIGINT, and so would every process that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -220,12 +220,15 @@ def test_each_request_is_observed_once_from_the_thread_that_adds(opened: Opener)
 def test_the_time_it_was_blocked_is_told_and_that_until_the_model_was_known(
     endpoint: ScriptedEndpoint, opened: Opener
 ) -> None:
+    answered = threading.Event()
+    endpoint.script = lambda texts: None if texts != ["a"] or answered.wait(60) else error(500, "")
     stream = opened(max_texts=1, in_flight=1)
     assert (stream.stream.opening_s, stream.stream.blocked_s) == (0.0, 0.0)
     stream.add("a")
     opening = stream.stream.opening_s
     assert 0 < stream.stream.loading_s < opening
     assert stream.stream.blocked_s == 0.0  # there was room
+    answered.set()
     stream.all(["b", "c"])
     assert stream.stream.opening_s == opening
     assert stream.stream.blocked_s > 0

@@ -168,15 +168,15 @@ def test_the_report_counts_what_the_manifest_counts(tmp_path: Path, mode: str) -
         rows = p | beam.Create(documents, reshuffle=False) | EmbedText(where, Batching(max_texts=7))
         _ = rows | WriteDataset(str(tmp_path), attributes=types)
         urls = {one.url, two.url}
-    check_report(tmp_path, urls)
+    check_report(tmp_path, urls, overloaded=2 - len(busy))
 
 
 def poison(texts: list[str]) -> Reply | None:
     return error(400, "refused") if "poison" in texts else None
 
 
-def check_report(out: Path, urls: set[str]) -> None:
-    """Check a report of 100 rows, a text that was never sent, one that failed, and two faults."""
+def check_report(out: Path, urls: set[str], overloaded: int) -> None:
+    """Check a report of 100 rows, a text that was never sent, one that failed, and some faults."""
     manifest, report = read_manifest(str(out)), read_report(str(out))
     assert report is not None
     counts, line, told = manifest.counts, report.timeline, report.endpoints
@@ -190,7 +190,7 @@ def check_report(out: Path, urls: set[str]) -> None:
     noted = {f"faults.{kind}": count for kind, count in faults.items()}
     assert noted.items() <= manifest.effort.items()
     assert sum(line.faults) == sum(faults.values())
-    assert faults["Overloaded"] == 2
+    assert faults["Overloaded"] == overloaded > 0
     assert {one.name for one in told} == urls
     for kind, count in faults.items():
         assert sum(one.faults.get(kind, 0) for one in told) == count
