@@ -47,16 +47,12 @@ def endpoint() -> Iterator[ScriptedEndpoint]:
         yield found
 
 
-# What the terminal of whoever runs the tests can do is nothing they are about.
-for variable in (
-    "CLICOLOR_FORCE",
-    "COLUMNS",
-    "FORCE_COLOR",
-    "LINES",
-    "NO_COLOR",
-    "TTY_COMPATIBLE",
-    "TTY_INTERACTIVE",
-):
+# Whose terminal it is, and which proxy its user has, is nothing the tests are about.
+OF_THE_USER = """
+    CLICOLOR_FORCE COLUMNS FORCE_COLOR LINES NO_COLOR TTY_COMPATIBLE TTY_INTERACTIVE
+    all_proxy http_proxy https_proxy ALL_PROXY HTTP_PROXY HTTPS_PROXY
+"""
+for variable in OF_THE_USER.split():
     os.environ.pop(variable, None)
 os.environ["TERM"] = "xterm-256color"
 
