@@ -23,7 +23,7 @@ from benchmarks.spread import spread
 from embed_pipeline.embedded.model import prepare
 
 ROOT = Path(__file__).parent.parent
-ROUNDS = 3
+ROUNDS = 5
 TEXT = "Why is the sky blue?"
 MODEL = Path("embed_pipeline") / "all-minilm-l6-v2"  # where a cache holds the weights
 Command = list[str | Path]
