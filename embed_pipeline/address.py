@@ -9,6 +9,7 @@ from embed_pipeline.errors import ConfigError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 11434
+UNPARSED = "an address that cannot be parsed"
 _SCHEME_PORTS = {"http": 80, "https": 443}
 
 
@@ -67,9 +68,15 @@ def checked(url: str) -> str:
         usable = parts.scheme in _SCHEME_PORTS and bool(parts.hostname) and parts.port != 0
     except ValueError:  # brackets or a port that are none
         usable = False
-    if not usable or "?" in url or "#" in url:
+    shown, more = masked(url), "?" in url or "#" in url
+    if usable and more and shown != UNPARSED:
         raise ValueError(
-            f"'{masked(url)}' is not an address: use http://HOST:PORT, 'worker', 'embedded' or "
+            f"'{shown}' has a query or a fragment (not shown here), which an address cannot have: "
+            "leave out '?' or '#' and what follows, and give a key in endpoint.headers"
+        )
+    if not usable or more:
+        raise ValueError(
+            f"'{shown}' is not an address: use http://HOST:PORT, 'worker', 'embedded' or "
             "'auto'; write special characters of a password as %XX"
         )
     return url.rstrip("/")
@@ -80,7 +87,7 @@ def masked(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return "an address that cannot be parsed"
+        return UNPARSED
     if "@" in parts.path + parts.query + parts.fragment:  # what stands before may be a password
-        return "an address that cannot be parsed"
+        return UNPARSED
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -18,6 +18,7 @@ from embed_pipeline.manifest import Counts, DataFile, Manifest, Retried, read_ma
 from embed_pipeline.outcomes import added_up
 from embed_pipeline.packing import packed
 from embed_pipeline.parts import PartFile, Written
+from embed_pipeline.progress import tell_writing
 from embed_pipeline.staging import Folder
 
 
@@ -50,6 +51,7 @@ def publish(amendment: Amendment, written: Written) -> Manifest:
     if interrupt.stop_requested():
         raise InterruptedJobError("stopped before everything was embedded; nothing is published")
     run, _, old = amendment
+    tell_writing(run)
     rows = _merged(amendment, sorted(written.parts, key=lambda part: (part.first, part.path)))
     failed = merged(run, sorted(written.failures, key=lambda part: part.path))
     counts = _counts(old.counts, rows, failed)

@@ -15,6 +15,7 @@ from embed_pipeline.errors import InterruptedJobError, NothingSucceeds
 from embed_pipeline.known import read_marks
 from embed_pipeline.packing import packed
 from embed_pipeline.parts import PartFile
+from embed_pipeline.progress import tell_writing
 from embed_pipeline.schema import fitted
 from embed_pipeline.snapshot import Outcome, SnapshotTarget, check_bytes, fits, is_unchanged
 from embed_pipeline.table_parts import TablePart, with_figures, write_index
@@ -82,6 +83,7 @@ def plan(snapshot: SnapshotTarget, outcome: Outcome) -> list[Task]:
         raise
     if is_unchanged(snapshot, outcome):
         return []
+    tell_writing(snapshot.target.run)
     output = snapshot.target.output
     large = output.part_bytes / 2
     sized = ((one, one.bytes, one.whole and one.part.bytes >= large) for one in pieces)

@@ -19,6 +19,7 @@ from embed_pipeline.output import Output
 from embed_pipeline.ownership import clean_up, is_part
 from embed_pipeline.packing import packed
 from embed_pipeline.parts import PartFile, Written
+from embed_pipeline.progress import tell_writing
 from embed_pipeline.report import Map, Report
 from embed_pipeline.schema import Layout
 from embed_pipeline.staging import Folder, Run, check_wanted
@@ -93,7 +94,7 @@ def plan(target: Target, written: Written) -> list[MergeTask]:
     """
     if interrupt.stop_requested():
         raise InterruptedJobError("stopped before everything was embedded; nothing is published")
-    check_wanted(target.run)
+    tell_writing(target.run)
     try:
         accounts.check_any_vector(written)
     except NothingSucceeds:

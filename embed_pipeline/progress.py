@@ -21,12 +21,18 @@ class Progress(NamedTuple):
         tokens: What they cost.
         failed: Documents without one.
         kinds: How many of those failed with each kind of error.
+        checked, checks: Texts of the sample of `tokens.recount` that were sent again, and how many
+            it has; 0 until all is embedded.
+        writing: Whether the dataset is being made of what was written.
     """
 
     rows: int = 0
     tokens: int = 0
     failed: int = 0
     kinds: Mapping[str, int] = {}
+    checked: int = 0
+    checks: int = 0
+    writing: bool = False
 
     def plus(self, other: "Progress") -> "Progress":
         """Return the sum of both."""
@@ -34,7 +40,13 @@ class Progress(NamedTuple):
         for kind, number in other.kinds.items():
             kinds[kind] = kinds.get(kind, 0) + number
         return Progress(
-            self.rows + other.rows, self.tokens + other.tokens, self.failed + other.failed, kinds
+            self.rows + other.rows,
+            self.tokens + other.tokens,
+            self.failed + other.failed,
+            kinds,
+            self.checked + other.checked,
+            self.checks + other.checks,
+            self.writing or other.writing,
         )
 
 
@@ -67,6 +79,15 @@ class ProgressFile:
         check_wanted(self._run)
         files.write_bytes(self._path, orjson.dumps(progress._asdict()))
         self.due = self._clock() + self._interval
+
+
+def tell_writing(run: Run) -> None:
+    """Tell those who watch a run that all is embedded, and its dataset being made.
+
+    Raises:
+        InterruptedJobError: The launcher has given the run up.
+    """
+    ProgressFile(run, "commit").write(Progress(writing=True))
 
 
 def interval(run: Run) -> float:

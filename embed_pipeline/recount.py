@@ -4,7 +4,8 @@ In a request of several texts errors of single counts can cancel, and vectors ca
 text that is sent alone has a count and a vector of its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from embed_pipeline import errors, interrupt, ranks
 from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.pool import Pool
+from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.records import TokenCountSource
+from embed_pipeline.staging import Run
 
 LEAST_COSINE = 0.999  # of a row's vector and that of its text alone: batches change digits only
 LEAST_SHARE = 0.9  # of verified counts that a sample confirms, if the tokenizer is the model's
@@ -58,24 +61,33 @@ class Sample(NamedTuple):
 Recount = dict[str, dict[str, int]]
 
 
-def recount(sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry) -> Recount:
+def recount(
+    sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry, run: Run | None = None
+) -> Recount:
     """Send each text alone; tell for each token_count_source how many were asked and agreed.
 
     A text that gets no answer now, or no count, is not counted as asked; nor is one that went alone
     before, as its count is the endpoint's. Of several addresses, one that fails is left out.
+
+    Args:
+        sampled: The texts, with what their rows carry.
+        endpoint: With a concrete address.
+        retry: Bounds of the repetition of one request.
+        run: The run, where somebody watches it.
 
     Returns:
         Such as {"verified": {"asked": 100, "agreed": 100}}; empty where nothing was asked.
 
     Raises:
         VectorsContradicted: A row's vector is not the one its text has alone.
+        InterruptedJobError: The launcher has given the run up.
     """
     found: Recount = {}
     hurried = retry.model_copy(update={"attempts": min(retry.attempts, ATTEMPTS)})
     bad = well = ""  # the address that failed last, and the one that answered last
     at = ""  # any; once one has failed, the one that answers
     with Pool(endpoint, hurried) as client:
-        for one in sampled:
+        for one in _telling(sampled, run) if run else sampled:
             if interrupt.stop_requested():
                 break
             try:
@@ -96,6 +108,18 @@ def recount(sampled: Sequence[Sampled], endpoint: Endpoint, retry: Retry) -> Rec
                 tally["asked"] += 1
                 tally["agreed"] += count == one.token_count
     return dict(sorted(found.items()))
+
+
+def _telling(sampled: Sequence[Sampled], run: Run) -> Iterator[Sampled]:
+    """Give one row after the other; tell those who watch the run how many were given."""
+    if not sampled:
+        return
+    told = ProgressFile(run, "recount")
+    told.write(Progress(checks=len(sampled)))
+    for number, one in enumerate(sampled):
+        if time.monotonic() >= told.due:
+            told.write(Progress(checked=number, checks=len(sampled)))
+        yield one
 
 
 def _check(one: Sampled, alone: NDArray[np.float32]) -> None:

@@ -64,7 +64,9 @@ class Folder(click.ParamType[str]):
 
 def telling_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the flags that say how much it tells."""
-    quiet = click.option("--quiet", is_flag=True, help="Tell only the summary and errors.")
+    quiet = click.option(
+        "--quiet", is_flag=True, help="Tell only the summary, warnings and errors."
+    )
     verbose = click.option(
         "--verbose", is_flag=True, help="Tell of each request, repetition and pause, too."
     )

@@ -198,7 +198,7 @@ def report_command(dataset: str) -> None:
     files.write_bytes(page, drawn.encode())
     if not files.exists(files.join(dataset, CARD)):
         write_card(dataset, manifest)
-    click.echo(page)
+    click.echo(page, color=True)  # as it is: click drops escape sequences where it is piped
 
 
 @click.command("retry-failures", cls=Command)

@@ -53,7 +53,7 @@ def build(
     if job.chunks:
         documents = documents | "Chunk" >> ChunkText(*how, job.chunking)
     found = p | "Provenance" >> beam.Create([made_by], reshuffle=False) if made_by else None
-    embed = "Embed" >> EmbedText(*how, provenance=found)
+    embed = "Embed" >> EmbedText(*how, provenance=found, run=run)
     if reused is None:
         embedded = documents | embed
     else:

@@ -53,16 +53,16 @@ def run(
 
     Example: embed-pipeline run --files notes --output out/notes
     """
+    from embed_pipeline.pipelines.terminal import Terminal
+
+    terminal = Terminal(quiet=quiet, verbose=verbose)
     _check(beam_flags, quiet=quiet, verbose=verbose)
     if limit is not None:
         overrides = (*overrides, f"job.corpus.limit={limit}")
     found, beam_flags = asked_job(job_file, files, output, overrides, beam_flags)
     from embed_pipeline.pipelines.launch import run_job
-    from embed_pipeline.pipelines.terminal import Terminal
 
-    return run_job(
-        found, beam_flags, Terminal(quiet=quiet, verbose=verbose), dry_run=dry_run, fresh=fresh
-    )
+    return run_job(found, beam_flags, terminal, dry_run=dry_run, fresh=fresh)
 
 
 @click.command(

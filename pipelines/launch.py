@@ -1,7 +1,6 @@
 """Run a job from its file: check everything that can be checked, run, report."""
 
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -176,14 +175,13 @@ def _run(
         pipeline.run()
         terminal.say(f"run {run.run_id} is made; it ends with {run.manifest}")
         return ExitCode.PUBLISHED
-    began = time.monotonic()
     total = None if job.chunks else found.scan.documents  # of pieces, nobody knows the number
     with terminal.watching(run, total, exact=found.scan.exact, alone=is_alone(options)):
         attempt = Attempt(run, reused.rows if reused else 0, found.digest != "")
         execute(pipeline, attempt, say=terminal.say)
     manifest = read_manifest(job.output.path)
     too_many = manifest.counts.too_many_failed(job.output.max_failed_fraction)
-    terminal.summarize(job.output.path, manifest, time.monotonic() - began, too_many=too_many)
+    terminal.summarize(job.output.path, manifest, too_many=too_many)
     return ExitCode.TOO_MANY_FAILED if too_many else ExitCode.PUBLISHED
 
 

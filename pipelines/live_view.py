@@ -16,7 +16,9 @@ from embed_pipeline.progress import Progress
 WIDEST = 100  # columns the view takes at most: what is wider is no easier to read
 NARROWEST_BAR = 10
 IDLE_SECONDS = 10.0  # without anything new, before that is said
-FINISHING = "finishing: last checks, writing the dataset"
+FINISHING = "finishing: last checks, writing the dataset"  # where nothing more is known
+CHECKING = "checking a sample of the token counts"
+WRITING = "writing the dataset"
 BETWEEN = "  "  # what stands side by side
 WORDY = len("  resting 30 s  16 of 16 in flight  100,000 requests")  # beside an address
 STYLES = {"well": "green", "slowed": "yellow", "resting": "yellow", "gone": "red"}
@@ -26,8 +28,9 @@ NOT_WELL = ("slowed", "resting", "gone")
 def line(now: Figures, health: Health) -> str:
     """Return everything as one line; of what is well, it says nothing."""
     parts = [_done(now), *_rates(now), _failed(now)]
-    waiting = [one for one in (_idle(now, health), _left(now)) if one]
-    return "; ".join([", ".join([*parts, *waiting]), *troubles(health)])
+    waiting = [one for one in (_idle(now), _left(now)) if one]
+    wrong = [] if _ends(now) else troubles(health)
+    return "; ".join([", ".join([*parts, *waiting]), *wrong])
 
 
 def troubles(health: Health) -> list[str]:
@@ -38,6 +41,8 @@ def troubles(health: Health) -> list[str]:
 def standing(now: Progress, health: Health) -> list[str]:
     """Return how far a run is that somebody else watches: a line, and one for each address."""
     done = f"{counted(now.rows, 'text')}, {counted(now.tokens, 'token')}, {_failed(now)}"
+    if _ends(now):  # more is not known: it may have been killed meanwhile
+        return [f"{done}, all is embedded"]
     lines = [", ".join([done, *_requests(health)])]
     for one in health.addresses:
         faults = f": {_kinds(one.faults)}" if one.faults else ""
@@ -57,7 +62,9 @@ def view(now: Figures, health: Health, width: int, height: int) -> RenderableTyp
         height: Its lines.
     """
     width = min(width, WIDEST)
-    parts = [Text(one) for one in (*_rates(now), _idle(now, health), _left(now)) if one]
+    parts = [Text(one) for one in (*_rates(now), _idle(now), _left(now)) if one]
+    if _ends(now):
+        health = Health()
     parts += [Text(one) for one in _requests(health)]
     if now.failed:
         parts.append(Text(_failed(now), style="red"))
@@ -171,23 +178,30 @@ def _kinds(counts: Mapping[str, int]) -> str:
     return printable(", ".join(f"{number:,} {kind}" for kind, number in ordered))
 
 
-def _idle(now: Figures, health: Health) -> str:
-    """Tell how long nothing new has come; where nothing is asked any more, all may be done."""
-    if now.idle < IDLE_SECONDS or _is_finishing(now):
+def _idle(now: Figures) -> str:
+    """Tell how long nothing new has come; once all is embedded, nothing will."""
+    if now.idle < IDLE_SECONDS or _ending(now):
         return ""
-    asked = health.in_flight or health.waiting or troubles(health)
-    maybe = "" if now.exact or not now.done or not health.addresses or asked else "; perhaps "
-    return f"nothing new for {duration(now.idle)}{maybe and maybe + FINISHING}"
+    return f"nothing new for {duration(now.idle)}"
 
 
-def _is_finishing(now: Figures) -> bool:
-    """Tell whether only counts are checked and files are put together any more."""
-    return now.exact and now.done == now.total
+def _ending(now: Figures) -> str:
+    """Tell what is done once all is embedded; of an estimated total only the run knows when."""
+    if now.writing:
+        return WRITING
+    if now.checks:
+        return f"{CHECKING} ({now.checked:,} of {now.checks:,})"
+    return FINISHING if now.exact and now.done == now.total else ""
+
+
+def _ends(now: Figures | Progress) -> bool:
+    """Tell whether the requests that embed have all been answered, whatever was told last."""
+    return now.writing or now.checks > 0
 
 
 def _left(now: Figures) -> str:
-    if _is_finishing(now):
-        return FINISHING
+    if ending := _ending(now):
+        return ending
     if now.left is None or now.idle >= IDLE_SECONDS:
         return ""
     return f"ready in {'' if now.exact else 'about '}{duration(now.left)}"

@@ -24,6 +24,7 @@ class Figures(NamedTuple):
         kinds: How many of those failed with each kind of error.
         left: Seconds that are left, or None where nobody knows.
         idle: Seconds since there was something new.
+        checked, checks, writing: As in Progress.
     """
 
     done: int
@@ -36,6 +37,9 @@ class Figures(NamedTuple):
     kinds: Mapping[str, int]
     left: float | None
     idle: float
+    checked: int = 0
+    checks: int = 0
+    writing: bool = False
 
 
 class Rates:
@@ -94,4 +98,7 @@ class Rates:
             kinds=last.kinds,
             left=left,
             idle=now - self._grew,
+            checked=last.checked,
+            checks=last.checks,
+            writing=last.writing,
         )

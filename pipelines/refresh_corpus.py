@@ -58,7 +58,7 @@ def build(p: beam.Pipeline, job: Job, way: Way) -> PCollection:
     if job.chunks:
         documents = documents | "Chunk" >> ChunkText(*how, job.chunking)
     embedded = documents | "Embed" >> EmbedText(
-        *how, provenance=admitted, most_recounted=MOST_RECOUNTED
+        *how, provenance=admitted, most_recounted=MOST_RECOUNTED, run=way.target.target.run
     )
     found = SnapshotInput(unread, compared, folded.twins, embedded)
     return found | "Write" >> WriteSnapshot(way.target)

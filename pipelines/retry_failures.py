@@ -82,7 +82,8 @@ def build(p: beam.Pipeline, amendment: Amendment, made: MadeWith) -> PCollection
     return (
         p
         | "Read" >> ReadFailures(amendment)
-        | "Embed" >> EmbedText(made.endpoint, made.batching, made.retry, made.tokens)
+        | "Embed"
+        >> EmbedText(made.endpoint, made.batching, made.retry, made.tokens, run=amendment.run)
         | "Amend" >> AmendDataset(amendment)
     )
 

@@ -59,7 +59,7 @@ def path(store: str) -> None:
             f"{store} is no store, or no refresh of it has ended yet: {CURRENT} is missing; "
             "`embed-pipeline refresh` makes one, `embed-pipeline adopt` makes one of a dataset"
         )
-    click.echo(found.snapshot(number))
+    click.echo(found.snapshot(number), color=True)  # click drops escape sequences from a pipe
 
 
 @click.command(cls=Command)

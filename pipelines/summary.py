@@ -20,7 +20,7 @@ def pairs(
     Args:
         path: The dataset's folder.
         manifest: Its manifest.
-        seconds: How long it took in all, with what the launcher does before and after.
+        seconds: How long the command has taken, with what it does before the run and after it.
         too_many: Whether more failed than the job allows.
     """
     counts = manifest.counts

@@ -4,7 +4,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
@@ -52,12 +52,23 @@ class _Unbroken:
 class Terminal:
     """Tell of a job on the standard error stream, so that the standard output stays free.
 
+    To be made as the command starts: the summary tells how long ago that was.
+
     Args:
-        quiet: Tell nothing but the summary and errors.
+        quiet: Tell nothing but the summary, warnings and errors.
         verbose: Tell of each request, repetition and pause of this process, too.
+        clock: Seconds from any point on.
     """
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._began = clock()
         self._console = Console(file=cast(TextIO, _Unbroken(sys.stderr)), highlight=False)
         self._quiet = quiet
         self._level = logging.DEBUG if verbose else logging.WARNING
@@ -146,10 +157,9 @@ class Terminal:
             look.again()
             self._print(escape(line(look.rates.figures(), look.health)))
 
-    def summarize(
-        self, path: str, manifest: Manifest, seconds: float, *, too_many: bool = False
-    ) -> None:
+    def summarize(self, path: str, manifest: Manifest, *, too_many: bool = False) -> None:
         """Tell what a run has published."""
+        seconds = self._clock() - self._began
         print_pairs(self._console, summary.pairs(path, manifest, seconds, too_many=too_many))
         self._console.print(escape(summary.some_failures(path, manifest)), end="", soft_wrap=True)
         wrong_counts = contradicted(manifest.recount)

@@ -24,6 +24,7 @@ from embed_pipeline.provenance import provenance
 from embed_pipeline.records import Document, Embedded, Failed
 from embed_pipeline.recount import Sample
 from embed_pipeline.sampler import Bounds, Sampler
+from embed_pipeline.staging import Run
 from embed_pipeline.statistics import Statistics
 from embed_pipeline.stream import Done, EmbedStream
 from embed_pipeline.tokens import Tokens
@@ -78,6 +79,7 @@ class EmbedText(beam.PTransform):
         tokens: How texts are prefixed and counted, and what becomes of those that are too long.
         provenance: PCollection of one dict, where the caller has found out what makes the vectors.
         most_recounted: Share of the texts that are sent again for the sample, at most.
+        run: The run that is written, where the caller watches it.
     """
 
     endpoint: Endpoint
@@ -86,6 +88,7 @@ class EmbedText(beam.PTransform):
     tokens: Tokens = field(default_factory=Tokens)
     provenance: PCollection | None = None
     most_recounted: float = 1.0
+    run: Run | None = None
 
     def __post_init__(self) -> None:
         """Refuse an address that only a launcher can resolve."""
@@ -120,7 +123,12 @@ class EmbedText(beam.PTransform):
         failed = (done[FAILED], *unread) | "All failed" >> beam.Flatten()
         if documents.is_bounded:
             recount = done[SAMPLED] | "Recount" >> Recount(
-                self.endpoint, self.retry, self.tokens.recount, inspected, self.most_recounted
+                self.endpoint,
+                self.retry,
+                self.tokens.recount,
+                inspected,
+                self.most_recounted,
+                self.run,
             )
         else:  # there is no moment when all is embedded
             recount = documents.pipeline | "No recount" >> beam.Create([{}], reshuffle=False)

@@ -13,6 +13,7 @@ from embed_pipeline import recount
 from embed_pipeline.endpoint import Endpoint, Retry
 from embed_pipeline.errors import ModelChanged
 from embed_pipeline.recount import Sample
+from embed_pipeline.staging import Run
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Recount(beam.PTransform):
         count: Rows to send.
         provenance: PCollection of one dict, what made the vectors.
         share: Share of all rows that are sent, at most.
+        run: The run, where somebody watches it.
     """
 
     endpoint: Endpoint
@@ -35,6 +37,7 @@ class Recount(beam.PTransform):
     count: int
     provenance: PCollection
     share: float = 1.0
+    run: Run | None = None
 
     def __post_init__(self) -> None:
         """Be a PTransform."""
@@ -49,7 +52,7 @@ class Recount(beam.PTransform):
             _recounted,
             AsIter(samples),
             AsSingleton(self.provenance),
-            (self.endpoint, self.retry),
+            (self.endpoint, self.retry, self.run),
             self.share,
         )
 
@@ -58,7 +61,7 @@ def _recounted(
     count: int,
     samples: Iterable[Sample],
     provenance: Mapping[str, Any],
-    settings: tuple[Endpoint, Retry],
+    settings: tuple[Endpoint, Retry, Run | None],
     share: float,
 ) -> recount.Recount:
     right = provenance["digest"]

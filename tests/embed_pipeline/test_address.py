@@ -74,13 +74,19 @@ def test_a_base_url_loses_only_its_last_slash(url: str, base: str) -> None:
         "http://host:99999",
         "http://host:port",
         "http://[::1",
-        "http://host/?key=value",
-        "http://host/#part",
     ],
 )
 def test_what_is_no_base_url_is_refused_with_the_cure(url: str) -> None:
     with pytest.raises(ValueError, match=r"use http://HOST:PORT, 'worker', 'embedded' or 'auto'"):
         address.checked(url)
+
+
+@pytest.mark.parametrize("more", ["?token=secret", "/?token=secret", "#secret", "?"])
+def test_an_address_with_a_query_is_told_so_without_it(more: str) -> None:
+    with pytest.raises(ValueError, match=r"^'http://host/b/?' has a query or a fragment") as caught:
+        address.checked(f"http://alice:pw@host/b{more}")
+    assert "leave out '?' or '#' and what follows" in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

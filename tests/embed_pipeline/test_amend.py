@@ -21,7 +21,7 @@ from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.output import Output
 from embed_pipeline.page.draw import draw
 from embed_pipeline.parts import PartFile, RowWriter, Written
-from embed_pipeline.progress import running
+from embed_pipeline.progress import read_progress, running
 from embed_pipeline.records import Failed
 from embed_pipeline.report import read_report
 from embed_pipeline.verify import verify
@@ -133,6 +133,7 @@ def test_a_dataset_another_run_has_published_meanwhile_is_left_alone(tmp_path: P
         written = Written(made_by(), 2, [], list(failures.close()))
         with pytest.raises(RefusedError, match="another run has published"):
             publish(Amendment(run, target, manifest), written)
+        assert read_progress(run).writing
     assert read_manifest(str(tmp_path)) == other
     assert problems(tmp_path, other) == []
 

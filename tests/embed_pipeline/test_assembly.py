@@ -12,6 +12,7 @@ from embed_pipeline.attributes import AttributeTypes
 from embed_pipeline.errors import InterruptedJobError, NothingSucceeds
 from embed_pipeline.known import Source, read_marks
 from embed_pipeline.parts import PartFile
+from embed_pipeline.progress import read_progress
 from embed_pipeline.resume import is_sound, provenance_of
 from embed_pipeline.snapshot import Outcome
 from embed_pipeline.store import Store
@@ -93,11 +94,18 @@ def test_the_snapshots_rows_come_first_then_leftovers_then_what_is_new_in_its_or
 def test_where_nothing_has_changed_there_is_nothing_to_do(store: Store) -> None:
     night = Night(store)
     assert assembly.plan(night.target, night.outcome()) == []
+    assert not read_progress(night.target.target.run).writing
 
 
 def test_where_no_row_is_left_there_is_no_file_to_make(store: Store) -> None:
     night = Night(store)
     assert assembly.plan(night.target, night.outcome([[]])) == []
+
+
+def test_who_watches_is_told_that_a_snapshot_is_written(store: Store) -> None:
+    night = Night(store)
+    assembly.plan(night.target, night.outcome([[]]))
+    assert read_progress(night.target.target.run).writing
 
 
 def test_a_stopped_refresh_is_not_planned(store: Store) -> None:

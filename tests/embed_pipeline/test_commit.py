@@ -18,6 +18,7 @@ from embed_pipeline.kept import find_kept
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.output import Output
 from embed_pipeline.parts import PartFile, RowWriter, Written
+from embed_pipeline.progress import read_progress
 from embed_pipeline.records import Embedded, Failed
 from embed_pipeline.report import Map, Report, read_report
 from embed_pipeline.staging import Run, give_up
@@ -79,6 +80,14 @@ def test_small_neighbors_become_one_file_in_the_order_of_their_first_rows(out: P
     assert sorted(path.name for path in out.iterdir()) == WHOLE
     assert [path.name for path in (out / "data").iterdir()] == ["part-00000.parquet"]
     assert ids(out) == ["a", "b", "c"]
+
+
+def test_who_watches_is_told_that_the_dataset_is_written(out: Path) -> None:
+    to = target(out)
+    written = Written(made_by(), 1, [part(to, row("a"))], [])
+    assert not read_progress(to.run).writing
+    commit.plan(to, written)
+    assert read_progress(to.run).writing
 
 
 def test_a_large_part_is_taken_as_it_is(out: Path) -> None:

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from embed_pipeline.errors import InterruptedJobError
-from embed_pipeline.progress import LOCAL_INTERVAL, Progress, ProgressFile, read_progress, running
+from embed_pipeline.progress import (
+    LOCAL_INTERVAL,
+    Progress,
+    ProgressFile,
+    read_progress,
+    running,
+    tell_writing,
+)
 from embed_pipeline.staging import Run, give_up
 
 
@@ -14,6 +21,14 @@ def test_writers_add_up(tmp_path: Path) -> None:
     ProgressFile(run, "one").write(Progress(3, 30, 0))
     ProgressFile(run, "two").write(Progress(4, 40, 1))
     assert read_progress(run) == Progress(7, 70, 1)
+
+
+def test_what_is_done_after_the_last_text_is_told(tmp_path: Path) -> None:
+    run = Run(str(tmp_path), "r1")
+    ProgressFile(run, "recount").write(Progress(checked=4, checks=10))
+    assert read_progress(run) == Progress(checked=4, checks=10)
+    tell_writing(run)
+    assert read_progress(run) == Progress(checked=4, checks=10, writing=True)
 
 
 def test_nothing_written_yet_is_no_progress(tmp_path: Path) -> None:

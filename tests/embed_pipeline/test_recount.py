@@ -1,20 +1,29 @@
 """A sample of rows: how many of their counts an endpoint confirms."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from embed_pipeline import errors, interrupt
 from embed_pipeline.endpoint import Endpoint, Retry
+from embed_pipeline.progress import read_progress
 from embed_pipeline.ranks import rank_of
 from embed_pipeline.records import TokenCountSource
 from embed_pipeline.recount import Sampled, contradicted, recount
+from embed_pipeline.staging import Run, give_up
+from tests.support.rows import RUN_ID
 from tests.support.scripted import ScriptedEndpoint, error, scripted, vector_of
 
 ONCE = Retry(attempts=1)
 
 
 def asked(endpoint: ScriptedEndpoint, *sampled: Sampled, retry: Retry = ONCE) -> object:
-    return recount(sampled, Endpoint(url=endpoint.url, model="all-minilm"), retry)
+    return recount(sampled, settings(endpoint), retry)
+
+
+def settings(endpoint: ScriptedEndpoint) -> Endpoint:
+    return Endpoint(url=endpoint.url, model="all-minilm")
 
 
 def row(text: str, count: int, source: TokenCountSource = "verified") -> Sampled:
@@ -70,6 +79,24 @@ def test_asked_and_agreed_are_told_for_each_source(endpoint: ScriptedEndpoint) -
         "estimated": {"asked": 2, "agreed": 1},
         "verified": {"asked": 3, "agreed": 2},
     }
+
+
+def test_those_who_watch_the_run_are_told_from_the_first_request_on(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    run = Run(str(tmp_path), RUN_ID)
+    told = []
+    endpoint.script = lambda _: told.append(read_progress(run).checks)
+    recount([row("one", 3), row("two", 3)], settings(endpoint), ONCE, run)
+    assert told == [2, 2]
+
+
+def test_a_run_that_was_given_up_asks_nothing(endpoint: ScriptedEndpoint, tmp_path: Path) -> None:
+    run = Run(str(tmp_path), RUN_ID)
+    give_up(run)
+    with pytest.raises(errors.InterruptedJobError):
+        recount([row("one", 3)], settings(endpoint), ONCE, run)
+    assert endpoint.texts == []
 
 
 def test_nothing_to_ask_is_told_by_nothing(endpoint: ScriptedEndpoint) -> None:

@@ -12,7 +12,8 @@ from embed_pipeline.pipelines.cli import invoke
 from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.staging import Run
 from tests.support import reports
-from tests.support.rows import RUN_ID
+from tests.support.datasets import dataset
+from tests.support.rows import RUN_ID, row
 from tests.support.scripted import DIGEST, ScriptedEndpoint, error
 
 ROOT = Path(__file__).parent.parent.parent
@@ -186,6 +187,15 @@ def test_a_report_is_drawn_again_from_what_stands_beside_it(
     assert invoke(["report", with_a_failure]) == 0
     assert card.read_text() == "my own"
     assert "1 of 2 documents failed, more than allowed" in page.read_text()
+
+
+def test_the_path_of_a_report_is_printed_as_it_is_into_a_pipe(
+    capsys: Captured, tmp_path: Path
+) -> None:
+    folder = tmp_path / "\x1b[31mred"
+    dataset(folder, [row("a")])
+    assert invoke(["report", str(folder)]) == 0
+    assert capsys.readouterr().out == f"{folder}/report.html\n"
 
 
 def test_the_report_of_a_store_is_that_of_its_current_snapshot(

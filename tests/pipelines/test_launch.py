@@ -24,6 +24,7 @@ from embed_pipeline.job import load
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.pipelines.launch import run_job
 from embed_pipeline.pipelines.terminal import Terminal
+from embed_pipeline.progress import read_progress, running
 from embed_pipeline.verify import verify
 from tests.support.scripted import (
     WORDS,
@@ -153,6 +154,24 @@ def test_tokens_are_counted_verified_and_confirmed(job: Job, endpoint: ScriptedE
     assert read_manifest(str(job.out)).recount == {"verified": {"asked": 10, "agreed": 10}}
     assert "400 (100 rows verified)" in said
     assert "10 of 10 verified ones agree" in said
+
+
+@pytest.mark.parametrize("flags", [(), TWO_PROCESSES])
+def test_who_watches_is_told_that_a_sample_is_checked(
+    job: Job, endpoint: ScriptedEndpoint, flags: tuple[str, ...]
+) -> None:
+    job.settings["tokens"] = {"recount": 10}
+    told: list[tuple[str, int]] = []
+
+    def look(texts: list[str]) -> None:
+        progress = [read_progress(run) for run in running(str(job.out))]
+        told.extend((text, one.checks) for text in texts for one in progress)
+
+    endpoint.script = look
+    code, said = job.run(*flags)
+    assert code == 0, said
+    ours = [checks for text, checks in told if text.startswith("text ")]
+    assert ours == [0] * 100 + [10] * 10
 
 
 def test_long_texts_are_cut_which_is_told(job: Job, endpoint: ScriptedEndpoint) -> None:

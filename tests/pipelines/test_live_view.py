@@ -56,15 +56,22 @@ def test_a_run_that_has_embedded_all_is_finishing() -> None:
     )
 
 
-def test_where_an_estimate_is_not_reached_and_nothing_is_asked_it_may_be_finishing() -> None:
-    now = START._replace(exact=False, idle=42.0)
-    idle = Health((WELL._replace(in_flight=0),))
-    end = "nothing new for 0:42; perhaps finishing: last checks, writing the dataset"
-    assert line(now, idle).endswith(end)
-    for other in (Health((WELL,)), Health((RESTING,)), Health(), idle._replace(waiting=1)):
-        assert "finishing" not in line(now, other)
-    assert "finishing" not in line(now._replace(exact=True), idle)
-    assert "finishing" not in line(now._replace(done=0), idle)
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("idle", [0.0, 42.0])
+def test_after_the_last_text_it_tells_what_is_done_whatever_the_total_and_the_requests(
+    idle: float, *, exact: bool
+) -> None:
+    now = START._replace(exact=exact, idle=idle, checks=1_000, checked=37)
+    asked = Health((WELL,), 1, 0)
+    end = "0 failed, checking a sample of the token counts (37 of 1,000)"
+    assert line(now, asked).endswith(end)
+    assert line(now._replace(writing=True), asked).endswith("0 failed, writing the dataset")
+
+
+def test_while_a_sample_is_checked_nothing_is_told_of_requests_that_embedded() -> None:
+    for now in (START._replace(checks=100), START._replace(writing=True)):
+        assert len(shown(now, Health((WELL, RESTING), 1, 7))) == 2
+        assert line(now, Health((RESTING,))) == line(now, Health())
 
 
 def test_one_text_is_no_plural() -> None:
@@ -153,6 +160,12 @@ def test_another_s_run_is_told_of_in_lines() -> None:
         "  http://10.0.0.5:11434 resting 12 s, 0 of 2 in flight, 12 requests: 7 Overloaded",
     ]
     assert standing(Progress(5), Health()) == ["5 texts, 0 tokens, 0 failed"]
+
+
+@pytest.mark.parametrize("now", [Progress(5, checked=1, checks=2), Progress(5, writing=True)])
+def test_another_s_run_that_has_embedded_all_is_told_of_as_such(now: Progress) -> None:
+    told = ["5 texts, 0 tokens, 0 failed, all is embedded"]
+    assert standing(now, Health((WELL,), 1, 7)) == told
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,13 @@ def test_progress_files_that_vanish_at_the_commit_do_not_count() -> None:
     assert figures((10.0, Progress(100, 0, 0)), (11.0, Progress(0, 0, 0))).done == 100
 
 
+def test_what_is_done_after_the_last_text_is_passed_on() -> None:
+    found = figures(
+        (10.0, Progress(100, checks=20)), (11.0, Progress(100, checked=7, checks=20, writing=True))
+    )
+    assert (found.checked, found.checks, found.writing) == (7, 20, True)
+
+
 def test_what_earlier_runs_did_is_done_but_no_rate() -> None:
     times = iter([0.0, 10.0])
     found = Rates(None, exact=True, start=Progress(500), clock=lambda: next(times))

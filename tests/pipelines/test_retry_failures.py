@@ -27,6 +27,7 @@ from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.pipelines.launch import run_job
 from embed_pipeline.pipelines.retry_failures import retry_failures
 from embed_pipeline.pipelines.terminal import Terminal
+from embed_pipeline.progress import read_progress, running
 from embed_pipeline.verify import verify
 from tests.support.scripted import (
     WORDS,
@@ -112,6 +113,19 @@ def _quiet_beam() -> None:
 @pytest.fixture
 def made(tmp_path: Path, endpoint: ScriptedEndpoint) -> Made:
     return Made(tmp_path, endpoint)
+
+
+def test_who_watches_is_told_that_a_sample_is_checked(made: Made) -> None:
+    made.make(*DOCUMENTS)
+    told: list[int] = []
+
+    def look(_: list[str]) -> None:
+        told.extend(read_progress(run).checks for run in running(str(made.out)))
+
+    made.endpoint.script = look
+    made.retry()
+    assert told[-2:] == [2, 2]
+    assert told[0] == 0
 
 
 def test_healed_documents_become_rows_with_their_attributes(made: Made) -> None:

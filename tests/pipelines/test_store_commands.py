@@ -79,6 +79,15 @@ def test_path_prints_the_current_snapshot_s_folder_and_nothing_else(
     assert capsys.readouterr().out == f"{store}/snapshots/000001\n"
 
 
+def test_path_prints_a_folder_s_name_as_it_is_into_a_pipe(tmp_path: Path, capsys: Captured) -> None:
+    folder = tmp_path / "\x1b[31mred"
+    dataset(folder, [row("a")])
+    assert invoke(["adopt", str(folder)]) == 0
+    capsys.readouterr()
+    assert invoke(["path", str(folder)]) == 0
+    assert capsys.readouterr().out == f"{folder}/snapshots/000001\n"
+
+
 @pytest.mark.parametrize("command", ["path", "log"])
 def test_a_folder_that_is_no_store_is_exit_code_1(
     tmp_path: Path, command: str, capsys: Captured

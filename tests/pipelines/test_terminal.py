@@ -15,7 +15,9 @@ from embed_pipeline.health import Address, Health, tell
 from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.progress import Progress, ProgressFile
 from embed_pipeline.staging import Run
+from tests.support.datasets import dataset
 from tests.support.pty import Pty, pseudo_terminal
+from tests.support.rows import row
 from tests.support.scripted import ScriptedEndpoint, embedded
 
 ROOT = Path(__file__).parent.parent.parent
@@ -60,6 +62,15 @@ def test_warnings_of_our_modules_are_told_once_until_the_block_ends(
     log.warning("nor this")
     assert capsys.readouterr().err == "warning: one of two\n"
     assert [record.getMessage() for record in caplog.records] == ["nor this"]
+
+
+def test_a_summary_tells_how_long_ago_the_command_started(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    times = iter([10.0, 17.5])
+    terminal = Terminal(clock=lambda: next(times))
+    terminal.summarize(str(tmp_path), dataset(tmp_path, [row("a")]))
+    assert "7.5 s in all" in capsys.readouterr().err
 
 
 def test_watching_ends_with_its_block(tmp_path: Path) -> None:
