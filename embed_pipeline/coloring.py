@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from embed_pipeline.chunking import CHUNK_TYPES
 from embed_pipeline.errors import ConfigError
-from embed_pipeline.points import CUT, LONGEST_VALUE, Value
+from embed_pipeline.points import Value, is_cut
 from embed_pipeline.settings import suggestion
 
 MOST = 8  # categories
@@ -76,7 +76,7 @@ def _chosen(points: Sequence[Attributes]) -> str | None:
         if 2 <= len(found) <= MOST
         and 2 * len(found) <= found.total()
         and name not in CHUNK_TYPES
-        and not any(len(word) == LONGEST_VALUE and word.endswith(CUT) for word in found)
+        and not any(map(is_cut, found))
     ]
     return min(fit)[1] if fit else None
 

@@ -61,7 +61,7 @@ def drafted(bundles: Iterable[Bundle], output: Output, provenance: Mapping[str, 
     drawn = lowest((one for each in found for one in each.points), points.DRAWN, points.order)
     return Report(
         timeline=_timeline(total.timeline),
-        seconds=_seconds(total.times),
+        seconds=_seconds(total.times, total.span or (0, 0)),
         request_ms=_histogram(total.request_ms),
         batch_texts=_histogram(total.batch_texts),
         token_counts=_histogram(total.token_counts),
@@ -82,7 +82,7 @@ def _timeline(found: Timeline) -> report.Timeline:
     return report.Timeline(start=min(found.buckets, default=0), width_s=found.width, **columns)
 
 
-def _seconds(times: Mapping[str, int]) -> Seconds:
+def _seconds(times: Mapping[str, int], span: tuple[int, int]) -> Seconds:
     wall, *others = (times[name] for name in ("wall", "server", "load", "waiting"))
     server, load, waiting = (one / SECOND for one in others)
     return Seconds(
@@ -91,6 +91,8 @@ def _seconds(times: Mapping[str, int]) -> Seconds:
         load=load,
         waiting=waiting,
         own=max(0, wall - sum(others)) / SECOND,
+        began=span[0] / SECOND,
+        ended=span[1] / SECOND,
         told=not times["untold"],
     )
 

@@ -358,7 +358,10 @@ class ServerFault(TransientError):
     scope = "text"
     tries = 3
     happened = "Any other 5xx."
-    cure = "See the server's log."
+    cure = (
+        "See the server's log. A document is to blame where it failed each time, alone, after "
+        "short texts had succeeded."
+    )
 
 
 class PermanentError(EndpointError):

@@ -1,5 +1,6 @@
 """The sample of rows that the report's map is drawn from."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from embed_pipeline.records import Document
 MOST = 2_000  # points of the map
 DRAWN = MOST + 1  # the highest is left out, as one of its rank may not be among them
 LONGEST_VALUE = 64  # characters of an attribute's value
+HASHED = 8  # characters of its hash that end a longer one
 LONGEST_TEXT = 80  # characters of a text
 CUT = "…"  # ends a value that was cut
 
@@ -77,10 +79,23 @@ def _short(value: Any) -> Value | None:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, str):
-        return cut(value, LONGEST_VALUE)
+        return _distinct(value)
     if isinstance(value, float):
         return value if np.isfinite(value) else None
     return value if isinstance(value, bool | int) else None
+
+
+def _distinct(value: str) -> str:
+    """Return a value as it is, or cut, with its hash, so that no two become one."""
+    if len(value) <= LONGEST_VALUE:
+        return value
+    digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    return cut(value, LONGEST_VALUE - HASHED) + digest[:HASHED]
+
+
+def is_cut(value: str) -> bool:
+    """Tell whether a value of a point was cut."""
+    return len(value) == LONGEST_VALUE and value[-HASHED - 1] == CUT
 
 
 def vectors(points: list[Point], dimension: int) -> tuple[list[Point], NDArray[np.float32]]:

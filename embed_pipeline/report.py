@@ -43,6 +43,9 @@ class Seconds(_Part):
     network, queue at the server, pauses), `own` what they were not. The four add up to `wall`;
     `statistics.Statistics.spend` says how requests that overlap are split.
 
+    `began` and `ended` are when the first bundle started and the last one ended, in seconds since
+    the epoch; 0 where that is not known.
+
     `told` is whether all answers told how long the endpoint took. Where it is false, `waiting` has
     what cannot be told apart from it: `server`, `load` and `waiting` have a meaning as a sum only.
     """
@@ -52,6 +55,8 @@ class Seconds(_Part):
     load: float = 0.0
     waiting: float = 0.0
     own: float = 0.0
+    began: float = 0.0
+    ended: float = 0.0
     told: bool = True
 
 
@@ -134,6 +139,11 @@ class Report(_Part):
     faults: Mapping[str, Fault] = {}
     map: Map = Map()
     places: Sequence[FailurePlace] = []
+
+    @property
+    def embedded(self) -> int:
+        """The texts that got a vector, whatever became of their rows."""
+        return sum(self.token_counts.counts)
 
     def to_json(self) -> bytes:
         """Return the report as it is stored."""

@@ -36,6 +36,8 @@ class Statistics:
             them, "busy" and "rested" in microseconds, and faults by kind.
         faults: Tries that failed, by the name of the error.
         lost: Microseconds those took, with the waits after them.
+        span: When the first bundle started and the last one ended, in microseconds since the
+            epoch; None before one has ended.
     """
 
     timeline: Timeline = field(default_factory=Timeline)
@@ -46,6 +48,7 @@ class Statistics:
     endpoints: dict[str, Counter[str]] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
+    span: tuple[int, int] | None = None
 
     def count(self, results: Sequence[Vector | Failure], effort: Effort) -> None:
         """Count a batch of texts that came back."""
@@ -97,7 +100,13 @@ class Statistics:
             self._at(address)["rested"] += round(SECOND * rest)
 
     def spend(
-        self, wall_s: float, opening_s: float, blocked_s: float, loading_s: float = 0.0
+        self,
+        wall_s: float,
+        opening_s: float,
+        blocked_s: float,
+        loading_s: float = 0.0,
+        *,
+        ended: float,
     ) -> None:
         """Tell where the time of a bundle went, at its end.
 
@@ -112,6 +121,7 @@ class Statistics:
             opening_s: How long its first text waited until the endpoint was known.
             blocked_s: How long it waited for requests.
             loading_s: How much of `opening_s` was for the request that loads the model.
+            ended: When the bundle ended, in seconds since the epoch.
         """
         times = self.times
         seconds = (wall_s, opening_s, blocked_s, loading_s)
@@ -119,13 +129,21 @@ class Statistics:
         asked = max(1, times["asked"], times["asked_server"] + times["asked_load"])
         server = blocked * times["asked_server"] // asked
         load = blocked * times["asked_load"] // asked
+        end = round(SECOND * ended)
+        self._reach((end - wall, end))
         times["wall"] += wall
         times["server"] += server
         times["load"] += load + loading
         times["waiting"] += blocked - server - load + opening - loading
 
+    def _reach(self, span: tuple[int, int]) -> None:
+        began, ended = self.span or span
+        self.span = min(began, span[0]), max(ended, span[1])
+
     def merge(self, other: "Statistics") -> None:
         """Take what another one has counted."""
+        if other.span:
+            self._reach(other.span)
         self.timeline.merge(other.timeline)
         for name in ("request_ms", "batch_texts", "token_counts"):
             getattr(self, name).merge(getattr(other, name))

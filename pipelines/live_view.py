@@ -20,6 +20,7 @@ FINISHING = "finishing: last checks, writing the dataset"  # where nothing more 
 CHECKING = "checking a sample of the token counts"
 WRITING = "writing the dataset"
 BETWEEN = "  "  # what stands side by side
+BRIEF = len("  resting 30 s  16/16 …")  # beside an address, in a narrow window
 WORDY = len("  resting 30 s  16 of 16 in flight  100,000 requests")  # beside an address
 STYLES = {"well": "green", "slowed": "yellow", "resting": "yellow", "gone": "red"}
 NOT_WELL = ("slowed", "resting", "gone")
@@ -117,7 +118,8 @@ def _addresses(addresses: Sequence[Address], width: int, room: int) -> list[Rend
     while chosen and sum(1 + bool(one.faults) for one in chosen) + bool(more) > room:
         chosen.remove(min(reversed(chosen), key=lambda one: WORST_LAST.index(one.state)))
         more += 1
-    names = min(max((len(printable(one.name)) for one in chosen), default=0), width // 2)
+    longest = max((len(printable(one.name)) for one in chosen), default=0)
+    names = min(longest, width // 2, max(NARROWEST_BAR, width - BRIEF))
     found: list[RenderableType] = []
     for one in chosen:
         found.append(_cut(_address(one, names, wide=names + WORDY <= width), width))

@@ -134,7 +134,7 @@ def _effort(effort: Mapping[str, float]) -> list[tuple[str, str]]:
         if name.startswith("faults.")
     ]
     if faults:
-        lost = f"{effort.get('lost_s', 0):,.1f} s of requests lost by that"
+        lost = f"{effort.get('lost_s', 0):,.1f} s lost by that, summed over requests"
         found.append(("", f"failed: {', '.join(faults)}; {lost}"))
     if effort.get("reloads"):
         found.append(("model reloads", f"{effort['reloads']:,.0f}"))

@@ -135,7 +135,7 @@ def test_every_error_is_told_with_what_happened_and_the_cure(kind: type[Any]) ->
         "| `ConfigError` | 2 | The job file, ",
         "| `InterruptedJobError` | 130, 143 | SIGINT (130) or SIGTERM (143)",
         "| `Overloaded` | 408, 429, 502, 503, 504; `Retry-After` is honored. | 30 | job | Fewer",
-        "| `ServerFault` | Any other 5xx. | 3 | text | See the server's log. |\n",
+        "| `ServerFault` | Any other 5xx. | 3 | text | See the server's log. A document is to",
         "| `CannotEmbed` | 501: the model has no embeddings. | 1 | job | Choose",
     ],
 )

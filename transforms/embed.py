@@ -255,7 +255,7 @@ class EmbedDoFn(beam.DoFn):
         found, stream = self._statistics, self._stream
         found.rested(self._embedder.rested())
         wall = time.monotonic() - self._began
-        found.spend(wall, stream.opening_s, stream.blocked_s, stream.loading_s)
+        found.spend(wall, stream.opening_s, stream.blocked_s, stream.loading_s, ended=time.time())
         return found
 
     def _records(self, done: Iterable[Done[WindowedValue]]) -> list[WindowedValue | TaggedOutput]:

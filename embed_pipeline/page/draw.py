@@ -53,8 +53,8 @@ def draw(manifest: Manifest, report: Report | None) -> str:
     """
     if report and report.run_id != manifest.run_id:
         report = None
-    of = scope(manifest)
-    plots = _plots(report, of) if report else _Plots()
+    of = scope(manifest, report)
+    plots = _plots(manifest, report, of) if report else _Plots()
     parts = [
         headline(manifest, report),
         what_ran(manifest),
@@ -90,18 +90,18 @@ class _Plots(NamedTuple):
     vector_map: Markup = Markup("")
 
 
-def _plots(report: Report, of: Markup) -> _Plots:
+def _plots(manifest: Manifest, report: Report, of: Markup) -> _Plots:
     """Draw what is to be drawn; matplotlib, which takes its time to import, is so only for that.
 
     `of` says of what it is.
     """
-    from embed_pipeline.page import figures, spreads  # noqa: PLC0415
+    from embed_pipeline.page import figures, spreads, times  # noqa: PLC0415
 
     return _Plots(
         figures.over_time(report, of),
-        figures.where_time_went(report, of),
+        times.where_time_went(manifest, report, of),
         spreads.spreads(report, of),
-        figures.vector_map(report, of),
+        figures.vector_map(manifest, report, of),
     )
 
 

@@ -1,10 +1,11 @@
 """The parts of a report that hold plots, each with the numbers behind it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from markupsafe import Markup
 
+from embed_pipeline.manifest import Manifest
 from embed_pipeline.page import plots
 from embed_pipeline.page.svg import CATEGORIES
 from embed_pipeline.page.tables import (
@@ -26,26 +27,8 @@ from embed_pipeline.page.tables import (
 from embed_pipeline.report import Map, Report, Timeline
 
 TITLE = 80  # characters of a text, where texts are told
+LEAST_POINTS = 3  # that differ, of a map
 LEAST_STEPS = 3  # of a run whose course is worth a plot
-PARTS = (
-    ("server", "server", "the endpoint computed"),
-    ("load", "loading", "the endpoint loaded its model"),
-    (
-        "waiting",
-        "waiting",
-        "first and last checks, network, the queue at the endpoint, pauses after faults",
-    ),
-    ("own", "ours", "reading, counting tokens, writing"),
-)
-UNTOLD = (
-    (
-        "waiting",
-        "endpoint",
-        "waiting for the endpoint: checks, loading, computing, network, its queue",
-    ),
-    PARTS[-1],
-)
-_UNTOLD = "The endpoint does not tell how long it computes, so waiting for it is one part."
 
 
 def over_time(report: Report, of: Markup = NOTHING) -> Markup:
@@ -101,50 +84,13 @@ def _counts(line: Timeline) -> dict[str, list[int]]:
     return {name: list(getattr(line, name)) for name in names}
 
 
-def where_time_went(report: Report, of: Markup = NOTHING) -> Markup:
-    """Return how the time of the embed steps was spent; `of` says of what these figures are."""
-    if report.seconds.wall <= 0:
-        return Markup("")
-    spent = {name: max(0.0, getattr(report.seconds, name)) for name, _, _ in PARTS}
-    parts: Sequence[tuple[str, str, str]] = PARTS
-    said = NOTHING
-    if not report.seconds.told:
-        parts, said = UNTOLD, paragraph(_UNTOLD, kind="note")
-        spent = {"waiting": sum(spent.values()) - spent["own"], "own": spent["own"]}
-    wall = report.seconds.wall
-    label = ", ".join(f"{word} {percent(spent[name], wall)}" for name, word, _ in parts)
-    rows = [
-        (
-            Markup("{}{}").format(swatch(f"c{number}"), word),
-            duration(spent[name]),
-            percent(spent[name], wall),
-            meaning,
-        )
-        for number, (name, word, meaning) in enumerate(parts)
-    ]
-    rows.append((Markup("<strong>all</strong>"), duration(wall), "", "summed over processes"))
-    columns = [
-        Column("part"),
-        Column("time", True),
-        Column("share", True),
-        Column("", is_prose=True),
-    ]
-    bar = plots.stacked("time", f"Where the time went: {label}", list(spent.values()))
-    return section(
-        "Where the time went",
-        Markup('<div class="stacked">{}</div>').format(bar),
-        table(columns, rows, "Time of the embed steps"),
-        said,
-        of,
-        name="time",
-    )
-
-
-def vector_map(report: Report, of: Markup = NOTHING) -> Markup:
+def vector_map(manifest: Manifest, report: Report, of: Markup = NOTHING) -> Markup:
     """Return the map of a sample of the vectors, with its legend; `of` says of what it is."""
-    if not report.map.x:
-        return Markup("")
     found = report.map
+    if not found.of:
+        return Markup("")
+    if why := _no_map(manifest, found):
+        return section("Map of the vectors", paragraph(f"There is no map: {why}."), name="map-of")
     shares = [*found.explained, 0.0, 0.0][:2]
     names = (
         f"1st component, {percent(shares[0], 1)} of the variance",
@@ -166,6 +112,8 @@ def vector_map(report: Report, of: Markup = NOTHING) -> Markup:
         "{} of {} vectors, projected on the two directions in which they differ most (PCA). Points "
         "near each other have similar vectors."
     )
+    if manifest.counts.duplicates_dropped:
+        said += " Rows whose ids stood twice are left out."
     return section(
         "Map of the vectors",
         Markup('<div class="map">{}{}</div>').format(figure("", plot), _legend(found)),
@@ -173,6 +121,19 @@ def vector_map(report: Report, of: Markup = NOTHING) -> Markup:
         of,
         name="map-of",
     )
+
+
+def _no_map(manifest: Manifest, found: Map) -> str:
+    """Return why nothing is to be seen on a map; "" where something is."""
+    if len(set(zip(found.x, found.y, strict=True))) >= LEAST_POINTS:
+        return ""
+    if manifest.counts.duplicates_dropped:
+        return "rows whose ids stood twice are not shown on it"
+    if found.x:
+        return f"it would show fewer than {LEAST_POINTS} different vectors"
+    if manifest.refresh is not None:
+        return "documents were forgotten since, and it shows single ones"
+    return "which of the vectors are in the dataset is not known"  # other steps came in between
 
 
 def _legend(found: Map) -> Markup:

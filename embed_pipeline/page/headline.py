@@ -8,7 +8,18 @@ from markupsafe import Markup
 from embed_pipeline.locations import name
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.output import Output
-from embed_pipeline.page.tables import duration, joined, noun, percent, plural, prose, rate, told
+from embed_pipeline.page.tables import (
+    duration,
+    embedded,
+    forgotten,
+    joined,
+    noun,
+    percent,
+    plural,
+    prose,
+    rate,
+    told,
+)
 from embed_pipeline.report import Report
 
 
@@ -46,6 +57,8 @@ def _ended(manifest: Manifest) -> tuple[Markup, str]:
     said = (
         f" {plural(dropped, what)} {were} dropped, as others have the same id." if dropped else ""
     )
+    if lost := forgotten(manifest):
+        said += f" {plural(lost, 'row')} {'was' if lost == 1 else 'were'} forgotten since."
     if counts.too_many_failed(allowed):
         begun = "Published" if counts.rows else "Published without a row"
         return prose(f"{begun}: {failed}, more than allowed.{said} Exit code 3."), "bad"
@@ -64,13 +77,14 @@ def _tiles(manifest: Manifest, report: Report | None) -> Iterator[tuple[str, obj
     how = "reused" if manifest.is_of_refresh else "were there before"
     added = sum(one.succeeded for one in manifest.retried)
     reused = counts.rows - manifest.embedded - added
+    made = embedded(manifest, report)
     others = {how: reused, "added later": added}
     notes = ", ".join(f"{count:,} {name}" for name, count in others.items() if count > 0)
     yield "rows", f"{counts.rows:,}", notes
     share = percent(counts.failed, counts.documents) if counts.failed else ""
     yield "failed", f"{counts.failed:,}", f"{share} of {noun(counts)}s" if share else ""
     yield "time", duration(seconds), "from start to publishing"
-    yield "texts/s", rate(manifest.embedded, seconds), "over that time"
+    yield "texts/s", rate(made, seconds), "over that time"
     yield "tokens/s", "–" if tokens is None else rate(tokens, seconds), "over that time"
 
 
@@ -78,6 +92,8 @@ def _tokens(manifest: Manifest, report: Report | None) -> int | None:
     """Return the tokens of the rows whose vectors the run made, as far as they are known."""
     if manifest.refresh and manifest.is_of_refresh:
         return manifest.refresh.tokens
+    if report and report.embedded:
+        return int(report.token_counts.sum)
     if manifest.embedded == manifest.counts.rows:
         return manifest.counts.tokens
     return sum(report.timeline.tokens) if report and report.timeline.tokens else None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from embed_pipeline.page.svg import CATEGORIES, PAINT, WIDTH, drawing, inline
 
@@ -108,7 +108,10 @@ def _scale(axes: Axes, low: float, high: float, logarithmic: bool) -> None:
         margin = max(0.0, 6 - (high - low)) / 2  # a single bar is not to fill the plot
         low = max(0.0, low - margin)
         high = max(high + margin, low + 6)
-        axes.xaxis.set_major_locator(MaxNLocator(7, steps=ROUND, integer=True))
+        ticks = list(MaxNLocator(7, steps=ROUND, integer=True).tick_values(low, high))
+        if low == 0.5:  # the first bar is that of 1, where no step may be
+            ticks = [1.0, *(tick for tick in ticks if tick > 1)]
+        axes.xaxis.set_major_locator(FixedLocator([one for one in ticks if low <= one <= high]))
     axes.set_xlim(low, high)
     axes.xaxis.set_major_formatter(FuncFormatter(_tick))
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from embed_pipeline.manifest import Counts, Manifest
+from embed_pipeline.report import Report
 
 LONGEST = 200  # characters of one value on the page
 NOTHING = Markup("")
@@ -201,12 +202,27 @@ def span(began: str, ended: str) -> str:
     return f"{first} to {last}"
 
 
-def scope(manifest: Manifest) -> Markup:
+def embedded(manifest: Manifest, report: Report | None) -> int:
+    """Return the texts the run embedded, those whose rows were dropped or forgotten among them."""
+    return (report.embedded if report else 0) or manifest.embedded
+
+
+def scope(manifest: Manifest, report: Report | None) -> Markup:
     """Return of what a run's figures are, where that is not all of the dataset."""
-    if manifest.embedded == manifest.counts.rows:
+    made, rows = embedded(manifest, report), manifest.counts.rows
+    if made == rows:
         return Markup("")
-    text = f"Of this run alone, which embedded {plural(manifest.embedded, 'text')}"
-    return paragraph(f"{text}; the dataset has {plural(manifest.counts.rows, 'row')}.", kind="note")
+    whose = "this run alone, which embedded" if made < rows else "all that this run embedded,"
+    text = f"Of {whose} {plural(made, 'text')}"
+    return paragraph(f"{text}; the dataset has {plural(rows, 'row')}.", kind="note")
+
+
+def forgotten(manifest: Manifest) -> int:
+    """Return the rows a snapshot has lost since its refresh, as documents were forgotten."""
+    if manifest.refresh is None:
+        return 0
+    held = manifest.refresh.embedded + manifest.refresh.reused
+    return max(0, held - manifest.counts.rows)
 
 
 def noun(counts: Counts) -> str:

@@ -24,6 +24,7 @@ from embed_pipeline.page.tables import (
 from embed_pipeline.report import FailurePlace, Report
 
 PLACES_OF_A_KIND = 3
+_SUMMED = "Time lost is summed over requests, of which several are under way at once."
 
 
 def failures(manifest: Manifest, report: Report | None) -> Markup:
@@ -46,10 +47,9 @@ def failures(manifest: Manifest, report: Report | None) -> Markup:
         Column("kind"), Column(f"{noun(counts)}s", True), Column("share", True), Column("blame"),
         Column("what happened, and what to do", is_prose=True),
     ]  # fmt: skip
-    where = (
-        "Each is a row in `failures/`, with its message. `embed-pipeline retry-failures` tries "
-        "those again that failed at the endpoint."
-    )
+    where = "Each is a row in `failures/`, with its message."
+    if any(not name.startswith("document:") for name in counts.failed_by_blame_and_kind):
+        where += " `embed-pipeline retry-failures` tries those again that failed at the endpoint."
     return section(
         "Failures",
         table(columns, rows, f"{noun(counts).capitalize()}s that failed, by kind"),
@@ -77,7 +77,7 @@ def retries(manifest: Manifest, report: Report | None) -> Markup:
     )
     again = f"{repeated:,} of them repeated" if repeated else "none of them repeated"
     apart = f", {halved:,} cut in halves to tell their texts apart" if halved else ""
-    said = paragraph(f"{plural(total, 'request')}, {again}{apart}.")
+    said = paragraph(f"{plural(total, 'request')}, {again}{apart}.{_later(manifest, report)}")
     if not found:
         return section("Retries", said if total else Markup(""), name="retries")
     rows = [
@@ -88,9 +88,25 @@ def retries(manifest: Manifest, report: Report | None) -> Markup:
         Column("kind"), Column("tries", True), Column("time lost", True),
         Column("what happened, and what to do", is_prose=True),
     ]  # fmt: skip
+    summed = any(lost is not None for _, _, lost in found)
     return section(
-        "Retries", said, table(columns, rows, "Tries that failed, by kind"), name="retries"
+        "Retries",
+        said,
+        table(columns, rows, "Tries that failed, by kind"),
+        paragraph(_SUMMED, kind="note") if summed else Markup(""),
+        name="retries",
     )
+
+
+def _later(manifest: Manifest, report: Report | None) -> str:
+    """Tell what of the requests is not the run's, as failures were tried again later."""
+    if not manifest.retried:
+        return ""
+    if report is None or not report.timeline.requests:
+        return " Those of later tries of failures are among them."
+    later = int(manifest.effort.get("requests", 0)) - sum(report.timeline.requests)
+    alone = "; the table is of the run alone" if report.faults else ""
+    return f" {later:,} of the requests came later, when failures were tried again{alone}."
 
 
 def _faults(manifest: Manifest, report: Report | None) -> Iterator[tuple[str, int, float | None]]:

@@ -40,7 +40,7 @@ def test_the_first_by_name_is_taken_among_equals() -> None:
         [1] * 20,  # one value
         [*range(9), *range(9)],  # too many
         [1, 2, 3],  # no value twice, as of a title
-        ["x" * 63 + CUT, "y"] * 10,  # a text that was cut
+        ["x" * 55 + CUT + "0123abcd", "y"] * 10,  # a text that was cut
         [None] * 20,
     ],
 )

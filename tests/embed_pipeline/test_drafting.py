@@ -44,7 +44,7 @@ def bundle(*numbers: int, second: int = 100, tokens: int = 4, total_ns: int = 10
             ended=second,
         ),
     )
-    statistics.spend(2.0, 0.25, 1.0, 0.125)
+    statistics.spend(2.0, 0.25, 1.0, 0.125, ended=second + 3.0)
     return pickle.dumps(Bundle(statistics, [drawn(number) for number in numbers]), 5)
 
 
@@ -59,7 +59,9 @@ def test_bundles_become_one_report() -> None:
     line = found.timeline
     assert (line.start, line.width_s, line.texts, line.tokens) == (100, 1, [3, 0, 1], [12, 0, 7])
     assert (line.failed, line.requests, line.faults) == ([0] * 3, [2, 0, 2], [1, 0, 1])
-    assert found.seconds == Seconds(wall=4.0, server=0.04, load=0.25, waiting=2.21, own=1.5)
+    assert found.seconds == Seconds(
+        wall=4.0, server=0.04, load=0.25, waiting=2.21, own=1.5, began=101.0, ended=105.0
+    )
     assert found.seconds.told
     assert (found.token_counts.edges, found.token_counts.counts) == ([4, 5, 6, 7, 8], [3, 0, 0, 1])
     assert (found.token_counts.sum, found.token_counts.max, found.context) == (19, 7, 256)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embed_pipeline.points import CUT, DRAWN, Point, head, order, point, single, vectors
+from embed_pipeline.points import CUT, DRAWN, Point, head, is_cut, order, point, single, vectors
 from embed_pipeline.records import Document
 from tests.support.scripted import vector_of
 
@@ -33,9 +33,21 @@ def test_attributes_of_simple_types_are_kept_and_strings_cut() -> None:
         "flag": True,
         "year": 2024,
         "share": 0.5,
-        "title": "t" * 63 + CUT,
+        "title": "t" * 55 + CUT + "e8fda0ee",
         "short": "t" * 64,
     }
+
+
+def test_long_values_that_are_alike_at_first_stay_different() -> None:
+    def kept(text: str) -> str:
+        return str(point(1, Document("id", "x", {"a": text}), vector_of("x")).attributes["a"])
+
+    one, two = kept("X" * 300 + "0"), kept("X" * 300 + "1")
+    assert one != two
+    assert len(one) == len(two) == 64
+    assert is_cut(one)
+    assert not is_cut("t" * 64)
+    assert not is_cut("short" + CUT)
 
 
 def test_the_head_of_a_text_is_one_line_of_80_characters() -> None:

@@ -88,20 +88,32 @@ def spent(found: Statistics) -> dict[str, int]:
 
 def test_the_time_a_bundle_was_blocked_is_split_as_its_requests_are() -> None:
     found = counted(*[(vectors(4, 5), effort())] * 4)  # 80 ms of requests
-    found.spend(wall_s=0.1, opening_s=0.0, blocked_s=0.04)  # as two were under way at once
+    found.spend(
+        wall_s=0.1, opening_s=0.0, blocked_s=0.04, ended=1_000.0
+    )  # as two were under way at once
     assert spent(found) == {"wall": 100_000, "server": 20_000, "load": 10_000, "waiting": 10_000}
 
 
 def test_what_faults_took_counts_as_waiting() -> None:
     found = counted((vectors(4, 5), effort(asked_s=0.2, failed_tries=[], faults={})))
-    found.spend(wall_s=0.3, opening_s=0.0, blocked_s=0.2)
+    found.spend(wall_s=0.3, opening_s=0.0, blocked_s=0.2, ended=1_000.0)
     assert spent(found) == {"wall": 300_000, "server": 10_000, "load": 5_000, "waiting": 185_000}
 
 
 def test_before_the_first_text_only_the_request_that_loads_is_time_of_loading() -> None:
     found = Statistics()
-    found.spend(wall_s=2.0, opening_s=1.5, blocked_s=0.25, loading_s=1.25)
+    found.spend(wall_s=2.0, opening_s=1.5, blocked_s=0.25, loading_s=1.25, ended=1_000.0)
     assert spent(found) == {"wall": 2_000_000, "server": 0, "load": 1_250_000, "waiting": 500_000}
+
+
+def test_bundles_span_from_the_start_of_the_first_to_the_end_of_the_last() -> None:
+    found = []
+    for wall, ended in ((2.0, 1_000.0), (0.5, 1_003.0), (9.0, 1_001.0)):
+        one = Statistics()
+        one.spend(wall, 0.0, 0.0, ended=ended)
+        found.append(one)
+    assert Statistics().span is None
+    assert merged([*found, Statistics()]).span == (992_000_000, 1_003_000_000)
 
 
 def test_answers_that_tell_no_duration_are_counted() -> None:
@@ -115,7 +127,7 @@ def test_a_server_whose_clock_says_more_than_a_request_took_is_not_believed() ->
     found = Statistics()
     answered = [Answered(ONE, 1, 4, 20, 10**12, 10**12)]
     found.count(vectors(4), effort(answered=answered))
-    found.spend(wall_s=1.0, opening_s=0.0, blocked_s=0.5)
+    found.spend(wall_s=1.0, opening_s=0.0, blocked_s=0.5, ended=1_000.0)
     assert spent(found) == {"wall": 1_000_000, "server": 0, "load": 500_000, "waiting": 0}
 
 
@@ -155,7 +167,7 @@ def test_bundles_are_merged_in_any_order_and_after_any_journey(bundles: Any, dic
         found = []
         for batches, wall, blocked in bundles:
             one = counted(*batches)
-            one.spend(wall, 0.0, blocked)
+            one.spend(wall, 0.0, blocked, ended=1_000.0 + blocked)
             found.append(one)
         return found
 

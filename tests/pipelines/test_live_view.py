@@ -114,6 +114,14 @@ def test_a_narrow_window_has_more_and_shorter_lines() -> None:
     ]
 
 
+def test_in_a_narrow_window_it_is_still_told_how_many_are_in_flight() -> None:
+    rows = shown(START, Health((WELL, WELL._replace(in_flight=16, at_most=16))), 40)
+    assert rows[-2:] == [
+        "http://127.0.0.1…  well          4/4   …",
+        "http://127.0.0.1…  well          16/16 …",
+    ]
+
+
 def test_where_nobody_tells_of_addresses_nothing_is_said_of_requests() -> None:
     assert shown(START, Health())[1:] == ["20 texts/s (20 overall)  400 tokens/s  ready in 0:30"]
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embed_pipeline.manifest import Counts, DataFile, Manifest
+from embed_pipeline.manifest import Counts, DataFile, Manifest, Refresh
 from embed_pipeline.report import (
     EndpointShare,
     FailurePlace,
@@ -73,6 +73,16 @@ def manifest(rows: int = 20, failed: int = 0, **changed: Any) -> Manifest:
         **changed,
     }
     return Manifest(**values)
+
+
+def forgotten(rows: int, count: int) -> Manifest:
+    """Return the manifest of a snapshot that was refreshed, and then has lost so many rows."""
+    made = manifest(rows)
+    refresh = Refresh(
+        run_id=RUN_ID, snapshot=1, base=None, published=True, started=made.started,
+        finished=made.finished, rows=rows, failed=0, embedded=rows + count,
+    )  # fmt: skip
+    return made.model_copy(update={"refresh": refresh})
 
 
 def _after(seconds: float) -> str:

@@ -150,3 +150,9 @@ def test_figures_of_a_run_that_embedded_less_than_there_is_say_so_each() -> None
         section = page.partition(f'<section aria-labelledby="{name}">')[2].partition("</section>")
         assert words in section[0], name
     assert "Of this run alone" not in draw(reports.manifest(2_000), reports.report(2_000))
+
+
+def test_figures_of_rows_that_were_dropped_since_say_so() -> None:
+    words = "Of all that this run embedded, 40 texts; the dataset has 30 rows."
+
+    assert draw(reports.manifest(30), reports.report(40)).count(words) == 5

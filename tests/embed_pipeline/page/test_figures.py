@@ -2,8 +2,11 @@
 
 import re
 
-from embed_pipeline.page.figures import over_time, vector_map, where_time_went
-from embed_pipeline.report import Map, Report, Seconds, Timeline
+import pytest
+
+from embed_pipeline.manifest import Manifest
+from embed_pipeline.page.figures import over_time, vector_map
+from embed_pipeline.report import Map, Report, Timeline
 from tests.support import reports
 
 
@@ -38,38 +41,9 @@ def test_a_run_without_texts_has_no_rates() -> None:
     assert over_time(Report(timeline=Timeline(texts=[0, 0, 0, 0]))) == ""
 
 
-def test_the_parts_of_the_time_are_told_in_shares() -> None:
-    seconds = Seconds(wall=200, server=120, load=20, waiting=50, own=10)
-    rows = cells(where_time_went(Report(seconds=seconds)))
-
-    assert [row[:3] for row in rows] == [
-        ["server", "2 min 00 s", "60.0 %"],
-        ["loading", "20 s", "10.0 %"],
-        ["waiting", "50 s", "25.0 %"],
-        ["ours", "10 s", "5.0 %"],
-        ["all", "3 min 20 s", ""],
-    ]
-
-
-def test_where_the_endpoint_tells_no_times_waiting_for_it_is_one_part() -> None:
-    seconds = Seconds(wall=100, server=0, load=5, waiting=70, own=25, told=False)
-    found = where_time_went(Report(seconds=seconds))
-
-    assert [row[:3] for row in cells(found)] == [
-        ["endpoint", "1 min 15 s", "75.0 %"],
-        ["ours", "25 s", "25.0 %"],
-        ["all", "1 min 40 s", ""],
-    ]
-    assert "The endpoint does not tell how long it computes" in found
-    assert "server" not in found
-
-
-def test_where_no_time_was_measured_nothing_is_shown() -> None:
-    assert where_time_went(Report()) == ""
-
-
 def test_the_map_has_a_legend_with_the_points_of_each_color() -> None:
     found = vector_map(
+        reports.manifest(9),
         Report(
             map=Map(
                 of=9, x=[1, 2, 3], y=[1, 2, 3], explained=(0.5, 0.25), color_by="<topic>",
@@ -85,21 +59,55 @@ def test_the_map_has_a_legend_with_the_points_of_each_color() -> None:
 
 
 def test_a_map_without_an_attribute_has_no_legend() -> None:
-    found = vector_map(Report(map=Map(of=1, x=[0], y=[0])))
+    found = vector_map(reports.manifest(3), Report(map=Map(of=3, x=[0, 1, 2], y=[0, 1, 0])))
 
     assert "<svg" in found
     assert "<table" not in found
 
 
 def test_a_point_has_no_text_unless_the_report_has_texts() -> None:
-    without = vector_map(reports.report(20))
+    without = vector_map(reports.manifest(20), reports.report(20))
     report = reports.report(20)
     told = report.map.model_copy(update={"texts": ["</title><script>"] * 20})
-    with_texts = vector_map(report.model_copy(update={"map": told}))
+    with_texts = vector_map(reports.manifest(20), report.model_copy(update={"map": told}))
 
     assert "<title" not in without
     assert with_texts.count("<title>&lt;/title&gt;&lt;script&gt;</title>") == 20
 
 
 def test_there_is_no_map_without_points() -> None:
-    assert vector_map(Report()) == ""
+    assert vector_map(reports.manifest(0, 3), Report()) == ""
+
+
+def dropped(rows: int, count: int) -> Manifest:
+    """Return the manifest of a run that dropped rows whose ids stood twice."""
+    made = reports.manifest(rows)
+    counts = made.counts.model_copy(update={"documents": rows + count, "duplicates_dropped": count})
+    return made.model_copy(update={"counts": counts})
+
+
+def test_a_map_says_why_it_has_fewer_points_than_there_are_rows() -> None:
+    drawn = Report(map=Map(of=40, x=[0, 1, 2], y=[0, 1, 0]))
+
+    assert "Rows whose ids stood twice are left out." in vector_map(dropped(30, 10), drawn)
+    assert "stood twice" not in vector_map(reports.manifest(40), drawn)
+
+
+@pytest.mark.parametrize(
+    ("made", "points", "why"),
+    [
+        (reports.manifest(1), [0.0], "it would show fewer than 3 different vectors."),
+        (reports.manifest(10), [0.0] * 10, "it would show fewer than 3 different vectors."),
+        (reports.manifest(2), [0.0, 1.0], "it would show fewer than 3 different vectors."),
+        (dropped(9, 1), [], "rows whose ids stood twice are not shown on it."),
+        (reports.manifest(9), [], "which of the vectors are in the dataset is not known."),
+        (reports.forgotten(59, 1), [], "documents were forgotten since, and it shows single ones"),
+    ],
+)
+def test_of_fewer_than_three_points_there_is_no_map_but_why(
+    made: Manifest, points: list[float], why: str
+) -> None:
+    found = vector_map(made, Report(map=Map(of=10, x=points, y=points)))
+
+    assert f"There is no map: {why}" in found
+    assert "<svg" not in found

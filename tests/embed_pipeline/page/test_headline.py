@@ -7,7 +7,7 @@ import pytest
 
 from embed_pipeline.manifest import Manifest, Refresh, Retried
 from embed_pipeline.page.headline import headline, title
-from embed_pipeline.report import Report, Timeline
+from embed_pipeline.report import Histogram, Report, Timeline
 from tests.support import reports
 
 
@@ -124,6 +124,42 @@ def test_documents_that_were_dropped_have_no_vector_and_are_told() -> None:
         "good: Published. 3 documents were dropped, as others have the same id. Every other "
         "document has its vector. Exit code 0."
     )
+
+
+def counted(texts: int, tokens: int) -> Report:
+    """Return the statistics of a run that has embedded so many texts."""
+    return Report(token_counts=Histogram(edges=[0, 999], counts=[texts], sum=tokens, max=9))
+
+
+def test_the_speed_is_that_of_what_was_embedded_whatever_was_dropped_of_it() -> None:
+    made = reports.manifest(
+        30, started="2026-01-01T00:00:00+00:00", finished="2026-01-01T00:00:10+00:00"
+    )
+    counts = made.counts.model_copy(update={"documents": 40, "duplicates_dropped": 10})
+    found = figures(made.model_copy(update={"counts": counts}), counted(40, 160))
+
+    assert found["rows"] == ["30", ""]
+    assert found["texts/s"][0] == "4"
+    assert found["tokens/s"][0] == "16"
+
+
+def test_rows_that_were_forgotten_since_are_told() -> None:
+    assert ended(reports.forgotten(59, 1)) == (
+        "good: Published. 1 row was forgotten since. Every other document has its vector. "
+        "Exit code 0."
+    )
+    assert " 2 rows were forgotten since." in ended(reports.forgotten(58, 2))
+    assert "forgotten" not in ended(reports.forgotten(60, 0))
+
+
+def test_rows_that_a_retry_added_before_a_dataset_was_adopted_are_not_taken_for_forgotten() -> None:
+    made = retried(reports.manifest(50, 10), 10)
+    adopted = Refresh(
+        run_id="r", snapshot=1, base=None, published=True, started="2026-02-01T00:00:00+00:00",
+        finished="2026-02-01T00:00:01+00:00", rows=60, failed=0, reused=60,
+    )  # fmt: skip
+
+    assert "forgotten" not in ended(made.model_copy(update={"refresh": adopted}))
 
 
 def test_of_documents_that_were_split_pieces_are_counted() -> None:

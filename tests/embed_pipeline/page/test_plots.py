@@ -53,6 +53,20 @@ def test_a_bar_is_as_large_as_its_share_whatever_its_width() -> None:
     assert high / low == pytest.approx(2, rel=0.02)
 
 
+def test_a_bar_of_single_texts_has_its_number_at_the_axis() -> None:
+    found = plots.spread("a", "", Bins([1, 2, 32, 33], [1, 0, 9]), shares={"p50": 32}, unit="texts")
+
+    assert [one for one in texts(found) if one.isdigit()] == [
+        "1",
+        "5",
+        "10",
+        "15",
+        "20",
+        "25",
+        "30",
+    ]
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (1, 2), (0, 3), (2, 4)])
 def test_no_axis_begins_below_zero(low: int, high: int) -> None:
     found = plots.spread("a", "", Bins([low, high], [5]), shares={"p50": low}, unit="ms")

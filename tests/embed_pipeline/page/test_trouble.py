@@ -6,8 +6,9 @@ import pytest
 from markupsafe import Markup
 
 from embed_pipeline import errors
+from embed_pipeline.manifest import Retried
 from embed_pipeline.page.trouble import endpoints, failures, retries
-from embed_pipeline.report import EndpointShare, FailurePlace, Fault, Report
+from embed_pipeline.report import EndpointShare, FailurePlace, Fault, Report, Timeline
 from tests.support import reports
 
 
@@ -44,6 +45,15 @@ def test_a_few_failures_of_each_kind_are_placed_with_their_text_where_it_is_told
     assert found[1][4].endswith("c.jsonl:1")
 
 
+def test_to_try_again_is_advised_where_it_was_not_the_documents_fault() -> None:
+    made = reports.manifest(90, 9)
+    kinds = {"document:EmptyText": 8, "server:ServerFault": 1}
+    counts = made.counts.model_copy(update={"failed_by_blame_and_kind": kinds})
+
+    assert "retry-failures" not in failures(made, None)
+    assert "retry-failures" in failures(made.model_copy(update={"counts": counts}), None)
+
+
 def test_where_nothing_failed_that_is_said() -> None:
     assert "No document failed." in failures(reports.manifest(5), None)
 
@@ -76,6 +86,23 @@ def test_tries_that_failed_are_told_by_kind() -> None:
         ["ConnectionLost", "1", "0.50 s"],
     ]
     assert "1,200 requests, 3 of them repeated, 1 cut in halves to tell their texts apart." in found
+    assert "Time lost is summed over requests, of which several are under way at once." in found
+
+
+def test_requests_of_later_tries_are_told_apart_from_those_of_the_run() -> None:
+    again = Retried(
+        run_id="r", started="", finished="", tried=5, succeeded=5, endpoint="",
+        endpoint_version="", embed_pipeline="",
+    )  # fmt: skip
+    made = reports.manifest(5, effort={"requests": 96.0, "retries": 15.0}, retried=[again])
+    run = Report(timeline=Timeline(requests=[90, 5]), faults={"ServerFault": Fault(count=15)})
+
+    assert (
+        "96 requests, 15 of them repeated. 1 of the requests came later, when failures were tried "
+        "again; the table is of the run alone."
+    ) in retries(made, run)
+    assert "Those of later tries of failures are among them." in retries(made, None)
+    assert "later" not in retries(made.model_copy(update={"retried": []}), run)
 
 
 def test_an_older_dataset_has_the_kinds_the_manifest_counts() -> None:
