@@ -123,6 +123,7 @@ def _tidy_up(run: RetryRun, replaces: Sequence[str], manifest: Manifest) -> None
         where = files.join(run.path, path)
         if files.exists(where):
             files.delete(where)
+    files.delete_empty_folder(files.join(run.path, "failures"))
     files.delete_folder(run.staging)
     if not running(run.path):
         files.delete_folder(files.join(run.path, STAGING))

@@ -18,6 +18,7 @@ from embed_pipeline.manifest import Counts, DataFile, Manifest, read_manifest
 from embed_pipeline.output import Output
 from embed_pipeline.ownership import clean_up, is_part
 from embed_pipeline.packing import packed
+from embed_pipeline.page_file import drop_page
 from embed_pipeline.parts import PartFile, Written
 from embed_pipeline.progress import tell_writing
 from embed_pipeline.report import Map, Report
@@ -215,7 +216,7 @@ def publish(target: Target, written: Written, merged: Iterable[Merged]) -> Manif
 def _drop_description(folder: str) -> None:
     """Delete what tells people of a dataset, before it is none; a job never fails for it."""
     try:
-        reporting.drop_page(folder)
+        drop_page(folder)
         drop_card(folder)
     except OSError as error:
         _log.warning("the old page or card in %s cannot be deleted: %r", folder, error)

@@ -51,7 +51,7 @@ class Corpus(Settings):
     on_duplicate: Literal["error", "first", "last"] = Field(
         default="error", description="What happens to documents of the same id: which one is kept."
     )
-    limit: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+    limit: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="Read only the first documents of the corpus, for a trial."
     )
     _skipped: frozenset[str] | None = PrivateAttr(default=None)

@@ -68,6 +68,13 @@ def exists(path: str) -> bool:
         return bool(filesystem.get_file_info(key).type != fs.FileType.NotFound)
 
 
+def is_folder(path: str) -> bool:
+    """Say whether there is a folder at a path."""
+    filesystem, key = resolve(path)
+    with naming(path):
+        return bool(filesystem.get_file_info(key).type == fs.FileType.Directory)
+
+
 def fixed_root(pattern: str) -> str:
     """Return the folder below which all files of a pattern lie, as a path or URL.
 
@@ -275,6 +282,14 @@ def delete_folder(path: str) -> None:
             filesystem.delete_dir(key)
         except FileNotFoundError:
             return
+
+
+def delete_empty_folder(path: str) -> None:
+    """Delete a folder in which nothing is; nothing happens to any other, or where it is missing."""
+    filesystem, key = resolve(path)
+    with naming(path):
+        if not filesystem.get_file_info(fs.FileSelector(key, allow_not_found=True)):
+            delete_folder(path)
 
 
 def rename_is_cheap(path: str) -> bool:

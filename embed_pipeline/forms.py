@@ -6,12 +6,14 @@ from typing import Any
 
 from pydantic.config import JsonDict
 
+from embed_pipeline.settings import MOST
+
 GO_DURATION = re.compile(r"([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")  # one part of it
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
 
 KEEP_ALIVE: JsonDict = {
     "anyOf": [
-        {"type": "number", "title": "number of seconds"},
+        {"type": "number", "maximum": MOST, "title": "number of seconds"},
         {"type": "string", "title": "duration", "pattern": f"^(0|-?({GO_DURATION.pattern})+)$"},
     ]
 }

@@ -10,10 +10,19 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from embed_pipeline.job import JobFile
+from embed_pipeline.settings import MOST
 
 
 class _Untitled(GenerateJsonSchema):
     """Make a schema without a title for each key, which would be its name once more."""
+
+    def int_schema(self, schema: Any) -> dict[str, Any]:
+        """Bound a whole number as the loader does."""
+        return {"maximum": MOST} | super().int_schema(schema)
+
+    def float_schema(self, schema: Any) -> dict[str, Any]:
+        """Bound a number as the loader does, so that .inf is none."""
+        return {"maximum": MOST} | super().float_schema(schema)
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (pydantic's name)
         """Tell whether a key is given a title."""

@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from embed_pipeline import files
+from embed_pipeline import files, reporting
 from embed_pipeline.errors import ConfigError, DatasetError
 from embed_pipeline.files import FileInfo
 from embed_pipeline.locations import name, parse
+from embed_pipeline.manifest import read_manifest
 from embed_pipeline.output import Output
 from embed_pipeline.progress import running
-from embed_pipeline.report import PAGE, REPORT, read_report
+from embed_pipeline.report import REPORT, read_report
 from embed_pipeline.staging import MANIFEST, STAGING, Run
 from embed_pipeline.store import Store, is_store
 
@@ -47,29 +48,34 @@ def check_free(output: Output) -> None:
     if stands:
         raise ConfigError(
             f"{output.path} exists already (it holds {', '.join(stands)}): choose another "
-            "output.path, or set output.on_exists to overwrite"
+            f"output.path, or set output.on_exists to overwrite{_missing(output.path)}"
         )
 
 
-def _check_report_is_ours(output: Output) -> None:
-    """Refuse to write over a report of somebody else's.
+def _missing(path: str) -> str:
+    """Return what to do where a dataset lacks its page or its card, as after a kill; else ""."""
+    try:
+        missing = reporting.missing(path, read_manifest(path))
+    except DatasetError:
+        return ""
+    if not missing:
+        return ""
+    return f"; it lacks {' and '.join(missing)}, which `embed-pipeline report {path}` writes"
 
-    Ours is beside a manifest, or beside its data, which is written before it.
+
+def _check_report_is_ours(output: Output) -> None:
+    """Refuse to write over a report.json of somebody else's; a page of theirs is left alone.
 
     Raises:
         ConfigError: One stands there.
     """
-    foreign = ""
     try:
-        if read_report(output.path) is None and not files.exists(files.join(output.path, MANIFEST)):
-            foreign = PAGE
-    except DatasetError:
-        foreign = REPORT
-    if foreign and files.exists(files.join(output.path, foreign)):
+        read_report(output.path)
+    except DatasetError as error:
         raise ConfigError(
-            f"{files.join(output.path, foreign)} is not the report of a dataset, and would be "
+            f"{files.join(output.path, REPORT)} is not the report of a dataset, and would be "
             "written over: move it, or choose another output.path"
-        )
+        ) from error
 
 
 def check_apart(output: Output, inputs: Iterable[FileInfo]) -> None:

@@ -15,13 +15,14 @@ from embed_pipeline.errors import DatasetError
 from embed_pipeline.locations import name, naming, parse
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.owners import Naming, Owners, any_owner, find, owners
+from embed_pipeline.page_file import is_page
 from embed_pipeline.report import PAGE
 from embed_pipeline.staging import MANIFEST
 from embed_pipeline.store import Store
 from embed_pipeline.store_lock import LOCK
 
 METRICS = "metrics.prom"
-_OURS = (LOCK, METRICS, PAGE)  # figures, and who works here
+_OURS = (LOCK, METRICS)  # figures, and who works here
 _PLACE = re.compile(r"/snapshots/(\d{6})/(data|index|failures|changes)/[^/]+$")
 
 
@@ -58,6 +59,13 @@ def everything(path: str) -> list[str]:
         return sorted(
             place.url(info.path) for info in filesystem.get_file_info(selector) if info.is_file
         )
+
+
+def _is_ours(path: str) -> bool:
+    """Tell whether a file that is no table and no JSON is one that is written here."""
+    if name(path) == CARD:
+        return is_card(path)
+    return is_page(path) if name(path) == PAGE else name(path) in _OURS
 
 
 def scan(store: Store, hashes: frozenset[bytes]) -> Proof:
@@ -101,7 +109,7 @@ class _Search:
             elif name(path).endswith(".json"):
                 documents = quotes.quoted(files.read_bytes(path), self._hashes)
                 self.mentions += [path] if documents else []
-            elif name(path) not in _OURS and not (name(path) == CARD and is_card(path)):
+            elif not _is_ours(path):
                 self.foreign.append(path)
         except DatasetError as error:
             self.unread.append(str(error))

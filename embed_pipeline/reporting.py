@@ -3,7 +3,8 @@
 What the page is drawn from is written before the manifest, the page after it: no page tells of a
 dataset that is not there. Where a kill has come between, `embed-pipeline report` draws it.
 
-No report is a reason to fail a job: whatever goes wrong here is a warning.
+No report is a reason to fail a job: whatever goes wrong here is a warning. A report.html that is
+somebody's own is never touched.
 """
 
 import logging
@@ -16,10 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from embed_pipeline import files
+from embed_pipeline.card_file import CARD
 from embed_pipeline.errors import DatasetError
 from embed_pipeline.locations import split_options
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.output import Output
+from embed_pipeline.page_file import drop_page, in_the_way, is_page
 from embed_pipeline.points import head
 from embed_pipeline.report import PAGE, REPORT, FailurePlace, Map, Report, read_report
 
@@ -74,27 +77,31 @@ def has(folder: str, manifest: Manifest) -> bool:
         return False
 
 
+def missing(folder: str, manifest: Manifest) -> list[str]:
+    """Name what a dataset lacks that describes it, as after a kill right after its manifest.
+
+    Args:
+        folder: The dataset's.
+        manifest: What it holds; a page is missing where there is what it is drawn from.
+    """
+    wanted = [PAGE, CARD] if has(folder, manifest) else [CARD]
+    return [name for name in wanted if not files.exists(files.join(folder, name))]
+
+
 def copy(folder: str, other: str, manifest: Manifest) -> None:
     """Copy a dataset's report, where there is one, beside the same dataset in another folder."""
-    for name in (REPORT, PAGE) if has(folder, manifest) else ():
-        path = files.join(folder, name)
-        if files.exists(path):
-            files.write_bytes(files.join(other, name), files.read_bytes(path))
+    if not has(folder, manifest):
+        return
+    for name in (REPORT, PAGE) if is_page(files.join(folder, PAGE)) else (REPORT,):
+        files.write_bytes(files.join(other, name), files.read_bytes(files.join(folder, name)))
 
 
 def delete(folder: str) -> None:
-    """Delete a report: first the page, as a page alone is taken for somebody else's."""
-    for name in (PAGE, REPORT):
-        path = files.join(folder, name)
-        if files.exists(path):
-            files.delete(path)
-
-
-def drop_page(folder: str) -> None:
-    """Delete the page of a dataset that is about to be none."""
-    page = files.join(folder, PAGE)
-    if files.exists(page):
-        files.delete(page)
+    """Delete a report: the page and what it is drawn from."""
+    drop_page(folder)
+    path = files.join(folder, REPORT)
+    if files.exists(path):
+        files.delete(path)
 
 
 def forget(folder: str, manifest: Manifest) -> None:
@@ -121,7 +128,7 @@ def redraw(folder: str, manifest: Manifest) -> None:
 
     def do() -> None:
         report = _of(folder, manifest)
-        if report is not None and not files.exists(files.join(folder, PAGE)):
+        if report is not None and not is_page(files.join(folder, PAGE)):
             _draw(folder, manifest, report)
 
     _try(folder, do)
@@ -134,6 +141,11 @@ def _of(folder: str, manifest: Manifest) -> Report | None:
 
 
 def _draw(folder: str, manifest: Manifest, report: Report | None) -> None:
+    """Draw the page over an older one of ours; where something else stands there, say so."""
+    foreign = in_the_way(folder)
+    if foreign:
+        _log.warning("%s", foreign)
+        return
     from embed_pipeline.page.draw import draw  # noqa: PLC0415 (plots take their time to import)
 
     page = draw(manifest, report)

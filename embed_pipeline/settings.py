@@ -1,6 +1,7 @@
 """What every group of settings has in common: frozen, picklable, and strict about its keys."""
 
 import difflib
+import math
 from collections.abc import Iterable
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -9,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 
 from embed_pipeline.errors import ConfigError
 
+MOST = 2**53 - 1  # the highest number that every reader of JSON and YAML takes for the same
 _PLAIN_WORDS = {
+    "int_parsing_size": f"must be at most {MOST}",
     "model_type": "must be a group of settings",
     "dict_type": "Input should be a mapping of names to values",
     "list_type": "Input should be a list",
@@ -27,12 +30,15 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_boolean_is_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse true and false for a number; pydantic takes them for 1 and 0."""
-        if isinstance(value, bool):
+    def _numbers_are_plain(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false for a number, as pydantic takes them for 1 and 0, and huge ones."""
+        if isinstance(value, int | float):
             kinds = _alternatives(cls.model_fields[info.field_name or ""].annotation)
             if bool not in kinds and not {int, float}.isdisjoint(kinds):
-                raise ValueError("must be a number, not true or false")
+                if isinstance(value, bool):
+                    raise ValueError("must be a number, not true or false")
+                if math.isfinite(value) and value > MOST:
+                    raise ValueError(_PLAIN_WORDS["int_parsing_size"])
         return value
 
 

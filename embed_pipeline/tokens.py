@@ -2,11 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from embed_pipeline.settings import Settings
 
 PLACE = "{text}"
+_WITHOUT_NUL: dict[str, JsonValue] = {"pattern": r"^[^\u0000]*$"}
 
 OnTooLong = Literal["truncate", "chunk", "fail"]
 
@@ -28,8 +29,13 @@ class Tokens(Settings):
         default="",
         description="put before each text of a request, or around it: a template with {text}; "
         "counted, not stored",
+        json_schema_extra=_WITHOUT_NUL,
     )
-    query_prefix: str = Field(default="", description="the same for the queries of `search`")
+    query_prefix: str = Field(
+        default="",
+        description="the same for the queries of `search`",
+        json_schema_extra=_WITHOUT_NUL,
+    )
     recount: int = Field(
         default=100,
         ge=0,

@@ -15,7 +15,7 @@ from rich.console import Console
 from embed_pipeline import locate, prefixes
 from embed_pipeline.client import Client
 from embed_pipeline.endpoint import Retry
-from embed_pipeline.errors import RefusedError
+from embed_pipeline.errors import DatasetError, RefusedError
 from embed_pipeline.identity import find_digest
 from embed_pipeline.pipelines.arguments import (
     Folder,
@@ -131,7 +131,7 @@ def status(dataset: str) -> int:
 
     Example: embed-pipeline status out/python-docs
     """
-    from embed_pipeline import files
+    from embed_pipeline import files, reporting
     from embed_pipeline.health import read_health
     from embed_pipeline.manifest import read_manifest
     from embed_pipeline.pipelines.live_view import standing
@@ -144,14 +144,19 @@ def status(dataset: str) -> int:
     if complete:
         manifest = read_manifest(current)
         counts = manifest.counts
+        missing = " and ".join(reporting.missing(current, manifest))
         told = (
             f"{current}: complete since {manifest.finished}: {counted(counts.rows, 'row')}, "
             f"{counts.failed:,} failed, {counted(counts.tokens, 'token')}"
         )
+        if missing:
+            told += f"\nit lacks {missing}, which `embed-pipeline report {dataset}` writes"
     else:
         told = f"{dataset}: no complete dataset"
     click.echo(printable(told))
     runs = [*running(dataset), *(r for n in store.numbers() for r in running(store.snapshot(n)))]
+    if complete:  # a kill may come between the manifest and the end of the run's folder
+        runs = [one for one in runs if one.run_id != manifest.run_id]
     for one in runs:
         first, *addresses = standing(read_progress(one), read_health(one))
         click.echo(printable("\n".join([f"run {one.run_id}: {first}", *addresses])))
@@ -179,8 +184,8 @@ def inspect_command(dataset: str, *, as_json: bool) -> int:
 def report_command(dataset: str) -> None:
     """Draw a dataset's report.html again from what stands beside it, and print its path.
 
-    Of a store, that of the current snapshot. Where there is no README.md, the dataset card is
-    written, too.
+    Where there is no README.md, the dataset card is written again, too. Of a store, that is done
+    for the current snapshot.
 
     Example: embed-pipeline report out/python-docs
     """
@@ -188,16 +193,20 @@ def report_command(dataset: str) -> None:
     from embed_pipeline.card_file import CARD, write_card
     from embed_pipeline.manifest import read_manifest
     from embed_pipeline.page.draw import draw
+    from embed_pipeline.page_file import in_the_way
     from embed_pipeline.report import PAGE, read_report
     from embed_pipeline.store import resolved
 
     dataset = resolved(dataset)
     page = files.join(dataset, PAGE)
     manifest = read_manifest(dataset)
-    drawn = draw(manifest, read_report(dataset))
-    files.write_bytes(page, drawn.encode())
     if not files.exists(files.join(dataset, CARD)):
         write_card(dataset, manifest)
+    foreign = in_the_way(dataset)
+    if foreign:
+        raise DatasetError(foreign)
+    drawn = draw(manifest, read_report(dataset))
+    files.write_bytes(page, drawn.encode())
     click.echo(page, color=True)  # as it is: click drops escape sequences where it is piped
 
 

@@ -17,6 +17,7 @@ from embed_pipeline.page.origin import (
 from embed_pipeline.page.style import STYLE
 from embed_pipeline.page.tables import scope, shown
 from embed_pipeline.page.trouble import endpoints, failures, retries
+from embed_pipeline.page_file import MARKER
 from embed_pipeline.report import Report
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -24,6 +25,7 @@ _HEAD = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+{marker}
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
@@ -72,6 +74,7 @@ def draw(manifest: Manifest, report: Report | None) -> str:
     ]
     return str(
         Markup(_HEAD).format(  # noqa: S704 (a literal)
+            marker=Markup(MARKER),  # noqa: S704 (a literal)
             policy=POLICY,
             title=shown(f"{title(manifest)} – report of run {manifest.run_id}"),
             style=Markup(STYLE),  # noqa: S704 (a literal)

@@ -85,6 +85,15 @@ def test_what_the_manifest_lists_stays(tmp_path: Path, made: Manifest, dead: int
     assert not (tmp_path / "failures" / "old.parquet").exists()
 
 
+def test_where_nothing_failed_in_the_end_no_folder_of_failures_is_left(
+    tmp_path: Path, made: Manifest, dead: int
+) -> None:
+    (tmp_path / made.failures[0].path).unlink()
+    left(tmp_path, HERE, dead)
+    tidy_up_after_dead(str(tmp_path), made.model_copy(update={"failures": []}))
+    assert not (tmp_path / "failures").exists()
+
+
 def test_a_retry_that_runs_is_not_disturbed(tmp_path: Path, made: Manifest) -> None:
     staging = left(tmp_path, HERE, os.getppid())
     tidy_up_after_dead(str(tmp_path), made)

@@ -13,6 +13,7 @@ from embed_pipeline.erasure import Erased, erase
 from embed_pipeline.errors import DatasetError
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.open_metrics import open_metrics
+from embed_pipeline.page_file import MARKER
 from embed_pipeline.records import Embedded
 from embed_pipeline.report import Map, read_report
 from embed_pipeline.schema import id_hash
@@ -194,7 +195,7 @@ def test_of_a_report_nothing_of_single_rows_is_left(tmp_path: Path) -> None:
         update={"map": Map(of=2, x=[0, 1], y=[0, 1], category=[-1, -1], texts=["secret", "b"])}
     )
     (Path(path) / "report.json").write_bytes(shown.to_json())
-    (Path(path) / "report.html").write_text("secret")
+    (Path(path) / "report.html").write_text(f"<head>{MARKER}</head>secret")
     erased(path, "a")
     found = read_report(path)
     assert found == before.model_copy(update={"map": Map(of=2), "places": []})

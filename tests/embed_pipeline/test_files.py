@@ -336,3 +336,22 @@ def test_an_error_without_a_path_gets_it(s3: str) -> None:
 def test_only_local_renames_are_cheap(tmp_path: Path) -> None:
     assert files.rename_is_cheap(str(tmp_path))
     assert not files.rename_is_cheap("s3://bucket/x")
+
+
+def test_a_folder_is_told_from_a_file_and_from_nothing(base: str) -> None:
+    path = files.join(base, "folder", "file")
+    files.write_bytes(path, b"x")
+    assert files.is_folder(files.join(base, "folder"))
+    assert not files.is_folder(path)
+    assert not files.is_folder(files.join(base, "nothing"))
+
+
+def test_only_an_empty_folder_is_deleted_as_one(base: str) -> None:
+    folder = files.join(base, "out")
+    files.write_bytes(files.join(folder, ".hidden"), b"x")
+    files.delete_empty_folder(folder)
+    assert files.exists(files.join(folder, ".hidden"))
+    files.delete(files.join(folder, ".hidden"))
+    files.delete_empty_folder(folder)
+    files.delete_empty_folder(folder)
+    assert not files.exists(folder)

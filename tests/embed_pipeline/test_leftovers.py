@@ -9,6 +9,7 @@ import pytest
 from embed_pipeline import files, resume
 from embed_pipeline.failure_parts import FailureWriter
 from embed_pipeline.leftovers import clear
+from embed_pipeline.page_file import MARKER
 from embed_pipeline.schema import id_hash
 from embed_pipeline.staging import Run
 from embed_pipeline.store import Store
@@ -143,8 +144,8 @@ def test_parts_on_an_object_store(s3: str) -> None:
 
 
 def test_a_report_that_was_never_published_goes(run: Run) -> None:
-    for name in ("report.json", "report.html"):
-        Path(run.path, name).write_text("a secret")
+    Path(run.path, "report.json").write_text("a secret")
+    Path(run.path, "report.html").write_text(f"<head>{MARKER}</head>a secret")
     before = standing(run)
     assert clear(run.path, frozenset([id_hash("nobody")])).files == 0
     assert sorted(path.name for path in Path(run.path).iterdir()) == ["staging"]

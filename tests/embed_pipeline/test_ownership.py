@@ -12,7 +12,8 @@ from embed_pipeline.output import Output
 from embed_pipeline.ownership import check_apart, check_free, check_writable, clean_up
 from embed_pipeline.report import Report
 from embed_pipeline.staging import Run
-from tests.support.rows import RUN_ID
+from tests.support.datasets import dataset
+from tests.support.rows import RUN_ID, row
 
 OTHER = "20260101T000000Z-def456"
 
@@ -106,12 +107,9 @@ def test_a_run_under_way_and_foreign_files_are_left_alone(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("on_exists", ["error", "overwrite"])
-@pytest.mark.parametrize("name", ["report.html", "report.json"])
-def test_a_report_of_somebody_else_is_never_written_over(
-    tmp_path: Path, name: str, on_exists: str
-) -> None:
-    file(tmp_path / name)
-    with pytest.raises(ConfigError, match=f"{name} is not the report of a dataset"):
+def test_a_report_of_somebody_else_is_never_written_over(tmp_path: Path, on_exists: str) -> None:
+    file(tmp_path / "report.json")
+    with pytest.raises(ConfigError, match=r"report\.json is not the report of a dataset"):
         check_free(settings(tmp_path, on_exists))
 
 
@@ -121,6 +119,24 @@ def test_a_report_that_a_run_left_which_was_killed_right_before_it_published_may
     (tmp_path / "report.json").write_bytes(Report(run_id=RUN_ID).to_json())
     file(tmp_path / "report.html")
     check_free(settings(tmp_path))
+
+
+def test_a_page_of_somebody_else_is_no_hindrance(tmp_path: Path) -> None:
+    file(tmp_path / "report.html")
+    check_free(settings(tmp_path))
+
+
+def test_what_a_kill_right_after_the_manifest_left_out_is_told_with_the_command_that_writes_it(
+    tmp_path: Path,
+) -> None:
+    dataset(tmp_path, [row("a")])
+    with pytest.raises(ConfigError, match=r"set output.on_exists to overwrite$"):
+        check_free(settings(tmp_path))
+    (tmp_path / "report.html").unlink()
+    (tmp_path / "README.md").unlink()
+    told = f"it lacks report.html and README.md, which `embed-pipeline report {tmp_path}` writes"
+    with pytest.raises(ConfigError, match=f"overwrite; {told}$"):
+        check_free(settings(tmp_path))
 
 
 def test_the_report_of_a_dataset_goes_with_it(tmp_path: Path) -> None:

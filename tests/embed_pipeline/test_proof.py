@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embed_pipeline import files
+from embed_pipeline.page_file import MARKER
 from embed_pipeline.proof import Proof, everything, scan
 from embed_pipeline.schema import id_hash
 from embed_pipeline.store import Store
@@ -77,13 +78,15 @@ def test_hidden_and_foreign_files_are_looked_through_as_far_as_can_be(tmp_path: 
     assert told.foreign == [f"{tmp_path}/snapshots/notes.txt"]
 
 
-def test_a_readme_of_a_users_own_is_foreign_and_a_card_is_not(tmp_path: Path) -> None:
+def test_a_readme_and_a_page_of_a_users_own_are_foreign_and_ours_are_not(tmp_path: Path) -> None:
     store = made(tmp_path)
     card, own = tmp_path / "snapshots/000001/README.md", tmp_path / "README.md"
-    (card.parent / "report.html").write_text("<p>")
+    page, other = card.with_name("report.html"), tmp_path / "report.html"
+    page.write_text(f"<head>{MARKER}</head>")
+    other.write_text("<p>mine</p>")
     own.write_text("# mine\n")
     assert card.is_file()
-    assert proof(store, "z").foreign == [str(own)]
+    assert proof(store, "z").foreign == [str(own), str(other)]
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What is unloaded at the end of a run, and what is left alone."""
 
 import logging
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from embed_pipeline import last_use
 from embed_pipeline.endpoint import Endpoint
 from embed_pipeline.release import Look, look_before, outliving, release, released_after
+from tests.support.ports import free_port
 from tests.support.scripted import Reply, ScriptedEndpoint, scripted
 
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -64,8 +64,7 @@ def test_a_list_that_is_none_says_nothing(server: ScriptedEndpoint, body: bytes)
 
 
 def test_a_server_that_is_down_says_nothing() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     assert look_before(Endpoint(url=url, model="all-minilm")).loaded is None
 
 
@@ -172,8 +171,7 @@ def test_a_release_that_fails_is_a_warning(
 def test_a_server_that_went_away_is_a_warning_without_secrets(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://me:secret@127.0.0.1:{closed.getsockname()[1]}"
+    url = f"http://me:secret@127.0.0.1:{free_port()}"
     release(Endpoint(url=url, model="all-minilm"), looked(1))
     assert "the model stays loaded" in caplog.text
     assert "secret" not in caplog.text

@@ -135,6 +135,33 @@ def test_a_report_that_is_not_known_is_forgotten_altogether(tmp_path: Path, cont
     assert not (tmp_path / "report.html").exists()
 
 
+def test_a_page_of_somebody_else_stays_and_that_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = made(tmp_path, ["b"])
+    (tmp_path / "report.html").write_text("mine")
+    reporting.write(str(tmp_path), manifest, DRAFT, settings(tmp_path))
+    reporting.redraw(str(tmp_path), manifest)
+    reporting.renew(str(tmp_path), manifest, settings(tmp_path))
+    reporting.forget(str(tmp_path), manifest)
+    reporting.copy(str(tmp_path), str(tmp_path / "other"), manifest)
+    reporting.delete(str(tmp_path))
+    assert page(tmp_path) == "mine"
+    assert not (tmp_path / "other" / "report.html").exists()
+    told = f"{tmp_path}/report.html is no report of ours, so it stays; move it away, then"
+    assert caplog.messages == [f"{told} `embed-pipeline report` draws ours"] * 2
+
+
+def test_what_a_dataset_lacks_is_named(tmp_path: Path) -> None:
+    manifest = made(tmp_path, [])
+    assert reporting.missing(str(tmp_path), manifest) == []
+    (tmp_path / "report.html").unlink()
+    (tmp_path / "README.md").unlink()
+    assert reporting.missing(str(tmp_path), manifest) == ["report.html", "README.md"]
+    (tmp_path / "report.json").unlink()
+    assert reporting.missing(str(tmp_path), manifest) == ["README.md"]
+
+
 def test_it_goes_with_its_dataset(tmp_path: Path) -> None:
     manifest = made(tmp_path / "one", [])
     (tmp_path / "two").mkdir()

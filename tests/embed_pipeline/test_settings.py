@@ -133,6 +133,15 @@ def test_a_boolean_is_no_number(name: str, value: bool) -> None:
     assert told == f"job.yaml: {name}: must be a number, not true or false"
 
 
+@pytest.mark.parametrize("name", ["whole", "share", "bound", "perhaps", "duration"])
+@pytest.mark.parametrize("value", [2**53, 10**30, 1e30])
+def test_a_huge_number_is_refused_with_the_highest_that_is_taken(name: str, value: float) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Numbers.model_validate({name: value})
+    told = str(explain(caught.value, Numbers, "job.yaml"))
+    assert told == f"job.yaml: {name}: must be at most 9007199254740991"
+
+
 @pytest.mark.parametrize("name", ["either", "flag"])
 def test_a_boolean_is_taken_where_one_is_meant(name: str) -> None:
     assert getattr(Numbers.model_validate({name: True}), name) is True

@@ -24,10 +24,10 @@ from tests.support.on_worker import (
     await_end,
     children,
     fake,
-    free_port,
     listener,
     port,
 )
+from tests.support.ports import free_port
 from tests.support.scripted import ScriptedEndpoint
 
 __all__ = ["fake", "port"]

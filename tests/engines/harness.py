@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / ".engines"
 PRISM = PLACE / "bin" / "prism"
@@ -273,13 +275,6 @@ def missing(engine: str) -> str | None:
     if engine == "prism":
         return None if PRISM.is_file() else NEEDED[engine]
     return None if shutil.which("java") and any(FLINK.glob("*.jar")) else NEEDED[engine]
-
-
-def free_port() -> int:
-    """Return a loopback port nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def listens(port: int) -> bool:

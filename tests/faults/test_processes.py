@@ -21,6 +21,7 @@ from embed_pipeline.embedded.process import EmbeddedProcess, start_embedded
 from tests.faults.jobs import ALLOWED, ROOT, FaultJob, corpus_of
 from tests.support import fault_kinds as kinds
 from tests.support.faulty import Asked, Fault, FaultyProxy, Incident, Rule, faulty
+from tests.support.ports import free_port
 from tests.support.promise import answered, judge, kept_texts, sent, shown
 from tests.support.scripted import ScriptedEndpoint, scripted, vector_of
 
@@ -234,9 +235,7 @@ class Served:
     """Run the embedded endpoint as a process at one port; kill it and start it again."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -198,6 +198,41 @@ def test_the_path_of_a_report_is_printed_as_it_is_into_a_pipe(
     assert capsys.readouterr().out == f"{folder}/report.html\n"
 
 
+def test_a_page_that_is_somebody_s_own_is_not_drawn_over(
+    capsys: Captured, with_a_failure: str
+) -> None:
+    page = Path(with_a_failure, "report.html")
+    page.write_text("mine")
+    Path(with_a_failure, "README.md").unlink()
+    capsys.readouterr()
+    assert invoke(["report", with_a_failure]) == 1
+    assert page.read_text() == "mine"
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "report.html is no report of ours, so it stays; move it away, then" in said.err
+    assert is_card(f"{with_a_failure}/README.md")
+    page.unlink()
+    page.mkdir()
+    assert invoke(["report", with_a_failure]) == 1
+    assert "report.html is a folder, so it stays; move it away, then" in capsys.readouterr().err
+
+
+def test_status_names_what_a_kill_right_after_the_manifest_left_out(
+    capsys: Captured, with_a_failure: str
+) -> None:
+    Path(with_a_failure, "report.html").unlink()
+    Path(with_a_failure, "README.md").unlink()
+    run_id = json.loads(Path(with_a_failure, "manifest.json").read_text())["run_id"]
+    ProgressFile(Run(with_a_failure, run_id), "w").write(Progress(2, 9, 1))
+    capsys.readouterr()
+    assert invoke(["status", with_a_failure]) == 0
+    complete, lacks = capsys.readouterr().out.splitlines()
+    assert "complete since" in complete
+    assert lacks == (
+        f"it lacks report.html and README.md, which `embed-pipeline report {with_a_failure}` writes"
+    )
+
+
 def test_the_report_of_a_store_is_that_of_its_current_snapshot(
     capsys: Captured, with_a_failure: str
 ) -> None:

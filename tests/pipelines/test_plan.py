@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from embed_pipeline.pipelines.options import beam_options
 from embed_pipeline.pipelines.plan import plan_job, processes_of
 from embed_pipeline.pipelines.terminal import Terminal
 from embed_pipeline.scan import infer
+from tests.support.ports import free_port
 from tests.support.scripted import DIGEST, ScriptedEndpoint
 
 Captured = pytest.CaptureFixture[str]
@@ -229,8 +229,7 @@ def test_a_signal_ends_it_without_a_plan(job: Planned, endpoint: ScriptedEndpoin
 
 
 def test_an_endpoint_that_is_not_there_is_told_before_the_trial_run(job: Planned) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        job.settings["endpoint"]["url"] = f"http://127.0.0.1:{free.getsockname()[1]}"
+    job.settings["endpoint"]["url"] = f"http://127.0.0.1:{free_port()}"
     job.settings["retry"] = {"attempts": 30}
     with pytest.raises(ConnectionFailed, match="/api/version"):
         job.plan()

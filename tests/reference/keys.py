@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from embed_pipeline.job_schema import job_schema
+from embed_pipeline.settings import MOST
 from tests.reference.markdown import table
 
 Schema = Mapping[str, Any]
@@ -80,7 +81,8 @@ def _several(words: str) -> str:
 def _number(_root: Schema, key: Schema) -> str:
     above = key.get("exclusiveMinimum")
     low = key.get("minimum", above)
-    return bounded(key["type"], low, key.get("maximum"), above=above is not None)
+    high = key.get("maximum")
+    return bounded(key["type"], low, None if high == MOST else high, above=above is not None)
 
 
 _KINDS: Mapping[str, Callable[[Schema, Schema], str]] = {

@@ -4,7 +4,6 @@ import json
 import os
 import select
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from embed_pipeline.endpoint import Endpoint, Worker
+from tests.support.ports import free_port
 from tests.support.scripted import Reply, ScriptedEndpoint, error
 
 ROOT = Path(__file__).parents[2]
@@ -115,13 +115,6 @@ def serve(folder: str, arguments: list[str]) -> None:
     assert arguments == ["serve"]
     _Ollama(Path(folder))
     signal.pause()
-
-
-def free_port() -> int:
-    """Return a port on loopback that nobody listens at."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def listener(port: int) -> int | None:
