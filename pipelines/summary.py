@@ -27,7 +27,8 @@ def pairs(
     made = manifest.provenance
     reused = int(manifest.effort.get("reused", 0))
     took = manifest.seconds
-    rate = manifest.embedded / took if took else 0.0
+    what = "rows" if counts.duplicates_dropped else "texts"  # more were embedded than are kept
+    rate = f"{manifest.embedded / took if took else 0.0:,.0f} {what}/s"
     size = sum(file.bytes for file in manifest.data)
     stored = f"{len(manifest.data)} file{'' if len(manifest.data) == 1 else 's'}"
     return [
@@ -45,7 +46,7 @@ def pairs(
         ("model", f"{made['model']} {made['digest'][:12]}, {made['dimension']} values"),
         ("endpoint", f"{made['endpoint']} {made['endpoint_version']}"),
         *_effort(manifest.effort),
-        ("time", f"{took:,.1f} s from start to publishing, {rate:,.0f} texts/s over that time"),
+        ("time", f"{took:,.1f} s from start to publishing, {rate} over that time"),
         ("", f"{seconds:,.1f} s in all"),
         *_files(path, manifest),
         ("exit code", _exit_code(too_many=too_many)),

@@ -60,6 +60,11 @@ def test_it_tells_what_ran_and_what_came_of_it() -> None:
     ]
 
 
+def test_where_rows_were_dropped_the_rate_is_of_those_that_were_kept() -> None:
+    dropped = manifest(documents=14, duplicates_dropped=4)
+    assert told(dropped)["time"][0] == "2.0 s from start to publishing, 5 rows/s over that time"
+
+
 def test_it_tells_how_far_token_counts_are_known() -> None:
     assert told(manifest())["tokens"] == [
         "1,234 (1 row server, 9 rows verified)",
