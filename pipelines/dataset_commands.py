@@ -136,7 +136,7 @@ def status(dataset: str) -> int:
     from embed_pipeline.manifest import read_manifest
     from embed_pipeline.pipelines.live_view import standing
     from embed_pipeline.progress import read_progress, running
-    from embed_pipeline.staging import MANIFEST
+    from embed_pipeline.staging import MANIFEST, Run
     from embed_pipeline.store import Store, resolved
 
     store, current = Store(dataset), resolved(dataset)
@@ -156,7 +156,7 @@ def status(dataset: str) -> int:
     click.echo(printable(told))
     runs = [*running(dataset), *(r for n in store.numbers() for r in running(store.snapshot(n)))]
     if complete:  # a kill may come between the manifest and the end of the run's folder
-        runs = [one for one in runs if one.run_id != manifest.run_id]
+        runs = [one for one in runs if one != Run(current, manifest.run_id)]
     for one in runs:
         first, *addresses = standing(read_progress(one), read_health(one))
         click.echo(printable("\n".join([f"run {one.run_id}: {first}", *addresses])))
