@@ -14,6 +14,7 @@ from rich.console import Console
 
 from embed_pipeline import locate, prefixes
 from embed_pipeline.client import Client
+from embed_pipeline.counted import counted
 from embed_pipeline.endpoint import Retry
 from embed_pipeline.errors import DatasetError, RefusedError
 from embed_pipeline.identity import find_digest
@@ -24,7 +25,6 @@ from embed_pipeline.pipelines.arguments import (
     shortened,
     telling_options,
 )
-from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.pipelines.help_pages import Command
 from embed_pipeline.pipelines.printable import escape, printable
 from embed_pipeline.tokens import PLACE, applied

@@ -10,8 +10,8 @@ import click
 import orjson
 from rich.console import Console
 
+from embed_pipeline.counted import counted
 from embed_pipeline.pipelines.arguments import Folder
-from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.pipelines.help_pages import Command
 from embed_pipeline.pipelines.printable import escape
 

@@ -7,6 +7,7 @@ from rich.bar import Bar
 from rich.console import Console
 from rich.table import Table
 
+from embed_pipeline.counted import counted
 from embed_pipeline.figures import Figures, TokenFigures
 from embed_pipeline.manifest import Manifest, read_manifest
 from embed_pipeline.pipelines.pairs import print_pairs
@@ -58,7 +59,7 @@ def origin(manifest: Manifest) -> Iterator[Pair]:
     """Yield what a manifest tells of how the dataset was made, as far as it does."""
     made = manifest.provenance
     size = sum(file.bytes for file in manifest.data)
-    stored = f"{len(manifest.data)} file{'' if len(manifest.data) == 1 else 's'}"
+    stored = counted(len(manifest.data), "file")
     yield "run", manifest.run_id
     yield "made", f"{manifest.started} to {manifest.finished}"
     yield "data", f"{stored}, {size / 1e6:,.1f} MB"

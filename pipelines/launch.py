@@ -22,6 +22,7 @@ from embed_pipeline import (
 from embed_pipeline.attributes import check_names
 from embed_pipeline.chunking import CHUNK_TYPES
 from embed_pipeline.coloring import check_color
+from embed_pipeline.counted import counted
 from embed_pipeline.done import Keying
 from embed_pipeline.endpoint import AUTO, EMBEDDED
 from embed_pipeline.engine import inspect
@@ -31,7 +32,6 @@ from embed_pipeline.job import Job, JobFile
 from embed_pipeline.manifest import read_manifest
 from embed_pipeline.parts import PartFile
 from embed_pipeline.pipelines import concurrency, embed_corpus
-from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.pipelines.execution import Attempt, execute
 from embed_pipeline.pipelines.options import (
     DEFAULT_RUNNER,

@@ -7,8 +7,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from embed_pipeline.counted import counted
 from embed_pipeline.health import WORST_LAST, Address, Health
-from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.pipelines.printable import printable
 from embed_pipeline.pipelines.rates import Figures
 from embed_pipeline.progress import Progress

@@ -1,7 +1,7 @@
 """What a refresh tells at its end."""
 
+from embed_pipeline.counted import counted
 from embed_pipeline.manifest import Refresh
-from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.store import Store
 
 

@@ -15,11 +15,11 @@ from embed_pipeline import commit, errors, interrupt, locate
 from embed_pipeline.amend import Amendment
 from embed_pipeline.claims import RetryRun, claimed, tidy_up_after_dead
 from embed_pipeline.commit import Target
+from embed_pipeline.counted import counted
 from embed_pipeline.engine import inspect
 from embed_pipeline.exit_codes import ExitCode, of_signal
 from embed_pipeline.made_with import MadeWith, check_same_engine, made_with
 from embed_pipeline.manifest import Manifest, read_manifest
-from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.pipelines.execution import told
 from embed_pipeline.pipelines.options import beam_options
 from embed_pipeline.pipelines.preflight import preflight

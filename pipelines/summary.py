@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pyarrow.parquet as pq
 
 from embed_pipeline import errors, files
+from embed_pipeline.counted import counted
 from embed_pipeline.manifest import Counts, Manifest
-from embed_pipeline.pipelines.counted import counted
 from embed_pipeline.staging import MANIFEST
 
 BESIDE = ("README.md", "report.html")  # what describes a dataset, where it is there
@@ -30,7 +30,7 @@ def pairs(
     what = "rows" if counts.duplicates_dropped else "texts"  # more were embedded than are kept
     rate = f"{manifest.embedded / took if took else 0.0:,.0f} {what}/s"
     size = sum(file.bytes for file in manifest.data)
-    stored = f"{len(manifest.data)} file{'' if len(manifest.data) == 1 else 's'}"
+    stored = counted(len(manifest.data), "file")
     return [
         ("dataset", path),
         ("run", manifest.run_id),

@@ -14,8 +14,9 @@ from embed_pipeline.page.origin import (
     what_ran,
     where,
 )
+from embed_pipeline.page.scope import scope
 from embed_pipeline.page.style import STYLE
-from embed_pipeline.page.tables import scope, shown
+from embed_pipeline.page.tables import shown
 from embed_pipeline.page.trouble import endpoints, failures, retries
 from embed_pipeline.page_file import MARKER
 from embed_pipeline.report import Report

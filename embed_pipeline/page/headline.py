@@ -5,17 +5,15 @@ from typing import Any
 
 from markupsafe import Markup
 
+from embed_pipeline.counted import counted
 from embed_pipeline.locations import name
 from embed_pipeline.manifest import Manifest
 from embed_pipeline.output import Output
+from embed_pipeline.page.scope import embedded, forgotten, noun
 from embed_pipeline.page.tables import (
     duration,
-    embedded,
-    forgotten,
     joined,
-    noun,
     percent,
-    plural,
     prose,
     rate,
     told,
@@ -51,14 +49,14 @@ def _ended(manifest: Manifest) -> tuple[Markup, str]:
     if not isinstance(allowed, int | float):
         allowed = Output.model_fields["max_failed_fraction"].default
     what = noun(counts)
-    failed = f"{counts.failed:,} of {plural(counts.documents, what)} failed"
+    failed = f"{counts.failed:,} of {counted(counts.documents, what)} failed"
     dropped = counts.duplicates_dropped
     were = "was" if dropped == 1 else "were"
     said = (
-        f" {plural(dropped, what)} {were} dropped, as others have the same id." if dropped else ""
+        f" {counted(dropped, what)} {were} dropped, as others have the same id." if dropped else ""
     )
     if lost := forgotten(manifest):
-        said += f" {plural(lost, 'row')} {'was' if lost == 1 else 'were'} forgotten since."
+        said += f" {counted(lost, 'row')} {'was' if lost == 1 else 'were'} forgotten since."
     if counts.too_many_failed(allowed):
         begun = "Published" if counts.rows else "Published without a row"
         return prose(f"{begun}: {failed}, more than allowed.{said} Exit code 3."), "bad"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from markupsafe import Markup
 
+from embed_pipeline.counted import counted
 from embed_pipeline.manifest import Counts, Manifest
 from embed_pipeline.page.tables import (
     Column,
@@ -14,7 +15,6 @@ from embed_pipeline.page.tables import (
     pairs,
     paragraph,
     percent,
-    plural,
     prose,
     section,
     size,
@@ -97,7 +97,7 @@ def _inputs(inputs: object) -> Iterator[tuple[str, object]]:
     yield (
         "input",
         Markup('{}<ul class="paths">{}</ul>').format(
-            f"{plural(len(inputs), 'file')}, {size(total)}", shown
+            f"{counted(len(inputs), 'file')}, {size(total)}", shown
         ),
     )
 

@@ -11,9 +11,6 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from embed_pipeline.manifest import Counts, Manifest
-from embed_pipeline.report import Report
-
 LONGEST = 200  # characters of one value on the page
 NOTHING = Markup("")
 MOST_ROWS = 60  # of one table, so that a page stays small whatever the run
@@ -200,36 +197,3 @@ def span(began: str, ended: str) -> str:
     if first[:10] == last[:10]:
         return f"{first.removesuffix(' UTC')} to {last[11:]}"
     return f"{first} to {last}"
-
-
-def embedded(manifest: Manifest, report: Report | None) -> int:
-    """Return the texts the run embedded, those whose rows were dropped or forgotten among them."""
-    return (report.embedded if report else 0) or manifest.embedded
-
-
-def scope(manifest: Manifest, report: Report | None) -> Markup:
-    """Return of what a run's figures are, where that is not all of the dataset."""
-    made, rows = embedded(manifest, report), manifest.counts.rows
-    if made == rows:
-        return Markup("")
-    whose = "this run alone, which embedded" if made < rows else "all that this run embedded,"
-    text = f"Of {whose} {plural(made, 'text')}"
-    return paragraph(f"{text}; the dataset has {plural(rows, 'row')}.", kind="note")
-
-
-def forgotten(manifest: Manifest) -> int:
-    """Return the rows a snapshot has lost since its refresh, as documents were forgotten."""
-    if manifest.refresh is None:
-        return 0
-    held = manifest.refresh.embedded + manifest.refresh.reused
-    return max(0, held - manifest.counts.rows)
-
-
-def noun(counts: Counts) -> str:
-    """Return what is counted: pieces where documents were split."""
-    return "document" if counts.chunked_documents is None else "piece"
-
-
-def plural(count: int, word: str) -> str:
-    """Return a number with what it counts."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -5,17 +5,17 @@ from collections.abc import Iterator, Mapping
 from markupsafe import Markup
 
 from embed_pipeline import errors
+from embed_pipeline.counted import counted
 from embed_pipeline.manifest import Manifest
+from embed_pipeline.page.scope import noun
 from embed_pipeline.page.tables import (
     NOTHING,
     Column,
     bar,
     duration,
     joined,
-    noun,
     paragraph,
     percent,
-    plural,
     prose,
     section,
     table,
@@ -77,7 +77,7 @@ def retries(manifest: Manifest, report: Report | None) -> Markup:
     )
     again = f"{repeated:,} of them repeated" if repeated else "none of them repeated"
     apart = f", {halved:,} cut in halves to tell their texts apart" if halved else ""
-    said = paragraph(f"{plural(total, 'request')}, {again}{apart}.{_later(manifest, report)}")
+    said = paragraph(f"{counted(total, 'request')}, {again}{apart}.{_later(manifest, report)}")
     if not found:
         return section("Retries", said if total else Markup(""), name="retries")
     rows = [

@@ -1,6 +1,6 @@
 """Numbers of things, in words."""
 
-from embed_pipeline.pipelines.counted import counted
+from embed_pipeline.counted import counted
 
 
 def test_one_thing_is_no_plural() -> None:
